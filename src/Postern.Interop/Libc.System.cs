@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+
+namespace Postern.Interop;
+
+/// <summary>Limits, identity and random bytes of the process: getrlimit(2), getrandom(2), unlink(2), chmod(2).</summary>
+public static unsafe partial class Libc
+{
+    public const int RLIMIT_CORE = 4;
+    public const int RLIMIT_NOFILE = 7;
+    public const int PRIO_PROCESS = 0;
+
+    /// <summary>Memory given back to the system beyond this many free bytes at the top of the heap (mallopt(3)).</summary>
+    public const int M_TRIM_THRESHOLD = -1;
+    public const int M_MMAP_THRESHOLD = -3;
+    public const int M_ARENA_MAX = -8;
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int getrlimit(int resource, ulong* softAndHard);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int setrlimit(int resource, ulong* softAndHard);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial nint getrandom(byte* buffer, nuint length, uint flags);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int unlink(string path);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int chmod(string path, uint mode);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int chdir(string path);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int setpriority(int which, uint who, int priority);
+
+    [LibraryImport(Library)]
+    public static partial uint geteuid();
+
+    [LibraryImport(Library)]
+    public static partial int mallopt(int parameter, int value);
+}

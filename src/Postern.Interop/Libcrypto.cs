@@ -1,0 +1,205 @@
+using System.Runtime.InteropServices;
+
+namespace Postern.Interop;
+
+/// <summary>libcrypto, one to one: errors, BIOs, PEM, X.509, keys. Names and conventions are OpenSSL's.</summary>
+public static unsafe partial class Libcrypto
+{
+    internal const string Library = "libcrypto.so.3";
+
+    public const int ERR_LIB_PEM = 9;
+    public const int PEM_R_NO_START_LINE = 108;
+    public const int ERR_TXT_STRING = 2;
+
+    public const int BIO_TYPE_SOURCE_SINK = 0x400;
+    public const int BIO_FLAGS_READ = 1;
+    public const int BIO_FLAGS_WRITE = 2;
+    public const int BIO_FLAGS_SHOULD_RETRY = 8;
+    public const int BIO_FLAGS_RWS_AND_RETRY = 15;
+    public const int BIO_CTRL_RESET = 1;
+    public const int BIO_CTRL_INFO = 3;
+
+    public const int EVP_MAX_MD_SIZE = 64;
+
+    [LibraryImport(Library)]
+    public static partial nint OpenSSL_version(int type);
+
+    [LibraryImport(Library)]
+    [SuppressGCTransition] // touches only this thread's queue; called before every TLS operation
+    public static partial void ERR_clear_error();
+
+    [LibraryImport(Library)]
+    public static partial nuint ERR_peek_last_error();
+
+    [LibraryImport(Library)]
+    public static partial nuint ERR_get_error_all(nint* file, int* line, nint* function, nint* data, int* flags);
+
+    [LibraryImport(Library)]
+    public static partial void ERR_error_string_n(nuint error, byte* buffer, nuint length);
+
+    [LibraryImport(Library)]
+    public static partial int BIO_get_new_index();
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint BIO_meth_new(int type, string name);
+
+    [LibraryImport(Library)]
+    public static partial int BIO_meth_set_read(nint method, delegate* unmanaged[Cdecl]<nint, byte*, int, int> read);
+
+    [LibraryImport(Library)]
+    public static partial int BIO_meth_set_write(nint method, delegate* unmanaged[Cdecl]<nint, byte*, int, int> write);
+
+    [LibraryImport(Library)]
+    public static partial int BIO_meth_set_ctrl(nint method, nint ctrl);
+
+    [LibraryImport(Library)]
+    public static partial nint BIO_meth_get_ctrl(nint method);
+
+    [LibraryImport(Library)]
+    public static partial nint BIO_s_null();
+
+    [LibraryImport(Library)]
+    public static partial nint BIO_s_mem();
+
+    [LibraryImport(Library)]
+    public static partial nint BIO_new(nint method);
+
+    [LibraryImport(Library)]
+    public static partial void BIO_set_init(nint bio, int init);
+
+    [LibraryImport(Library)]
+    [SuppressGCTransition]
+    public static partial void BIO_set_flags(nint bio, int flags);
+
+    [LibraryImport(Library)]
+    [SuppressGCTransition]
+    public static partial void BIO_clear_flags(nint bio, int flags);
+
+    [LibraryImport(Library)]
+    public static partial int BIO_up_ref(nint bio);
+
+    [LibraryImport(Library)]
+    public static partial int BIO_free(nint bio);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint BIO_new_file(string path, string mode);
+
+    /// <summary>Does not copy: <paramref name="data"/> must stay until the BIO is freed.</summary>
+    [LibraryImport(Library)]
+    public static partial nint BIO_new_mem_buf(byte* data, int length);
+
+    [LibraryImport(Library)]
+    public static partial nint BIO_ctrl(nint bio, int command, nint longArgument, void* pointerArgument);
+
+    [LibraryImport(Library)]
+    public static partial nint PEM_read_bio_X509_AUX(nint bio, nint x, nint callback, nint user);
+
+    [LibraryImport(Library)]
+    public static partial nint PEM_read_bio_X509(nint bio, nint x, nint callback, nint user);
+
+    [LibraryImport(Library)]
+    public static partial nint PEM_read_bio_PrivateKey(
+        nint bio, nint x, delegate* unmanaged[Cdecl]<byte*, int, int, nint, int> callback, nint user);
+
+    [LibraryImport(Library)]
+    public static partial int PEM_write_bio_X509(nint bio, nint x509);
+
+    [LibraryImport(Library)]
+    public static partial int PEM_write_bio_PrivateKey(nint bio, nint key, nint cipher, nint pass, int length, nint callback, nint user);
+
+    [LibraryImport(Library)]
+    public static partial nint X509_new();
+
+    [LibraryImport(Library)]
+    public static partial void X509_free(nint x509);
+
+    [LibraryImport(Library)]
+    public static partial int X509_check_private_key(nint x509, nint key);
+
+    [LibraryImport(Library)]
+    public static partial int X509_digest(nint x509, nint digest, byte* output, uint* length);
+
+    [LibraryImport(Library)]
+    public static partial int X509_set_version(nint x509, nint version);
+
+    [LibraryImport(Library)]
+    public static partial nint X509_get_serialNumber(nint x509);
+
+    [LibraryImport(Library)]
+    public static partial int ASN1_INTEGER_set_uint64(nint number, ulong value);
+
+    [LibraryImport(Library)]
+    public static partial nint X509_getm_notBefore(nint x509);
+
+    [LibraryImport(Library)]
+    public static partial nint X509_getm_notAfter(nint x509);
+
+    [LibraryImport(Library)]
+    public static partial nint X509_gmtime_adj(nint time, nint seconds);
+
+    [LibraryImport(Library)]
+    public static partial nint X509_get_subject_name(nint x509);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int X509_NAME_add_entry_by_txt(nint name, string field, int type, string value, int length, int location, int set);
+
+    [LibraryImport(Library)]
+    public static partial int X509_set_issuer_name(nint x509, nint name);
+
+    [LibraryImport(Library)]
+    public static partial int X509_set_pubkey(nint x509, nint key);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint X509V3_EXT_conf_nid(nint conf, nint context, int nid, string value);
+
+    [LibraryImport(Library)]
+    public static partial int X509_add_ext(nint x509, nint extension, int location);
+
+    [LibraryImport(Library)]
+    public static partial void X509_EXTENSION_free(nint extension);
+
+    [LibraryImport(Library)]
+    public static partial int X509_sign(nint x509, nint key, nint digest);
+
+    [LibraryImport(Library)]
+    public static partial nint EVP_sha1();
+
+    [LibraryImport(Library)]
+    public static partial nint EVP_sha256();
+
+    [LibraryImport(Library)]
+    public static partial int EVP_Digest(byte* data, nuint length, byte* output, uint* outputLength, nint digest, nint engine);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint EVP_PKEY_CTX_new_from_name(nint libctx, string name, nint properties);
+
+    [LibraryImport(Library)]
+    public static partial void EVP_PKEY_CTX_free(nint context);
+
+    [LibraryImport(Library)]
+    public static partial int EVP_PKEY_keygen_init(nint context);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int EVP_PKEY_CTX_set_group_name(nint context, string name);
+
+    [LibraryImport(Library)]
+    public static partial int EVP_PKEY_generate(nint context, nint* key);
+
+    [LibraryImport(Library)]
+    public static partial void EVP_PKEY_free(nint key);
+
+    [LibraryImport(Library)]
+    public static partial nint OPENSSL_sk_new_null();
+
+    [LibraryImport(Library)]
+    public static partial int OPENSSL_sk_push(nint stack, nint value);
+
+    [LibraryImport(Library)]
+    public static partial int OPENSSL_sk_num(nint stack);
+
+    [LibraryImport(Library)]
+    public static partial nint OPENSSL_sk_value(nint stack, int index);
+
+    [LibraryImport(Library)]
+    public static partial void OPENSSL_sk_free(nint stack);
+}

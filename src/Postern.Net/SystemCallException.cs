@@ -1,0 +1,35 @@
+using System.Runtime.InteropServices;
+
+namespace Postern.Net;
+
+/// <summary>A system call that must not fail did: <c>bind() to 0.0.0.0:143 failed</c> and its errno.</summary>
+public sealed class SystemCallException : Exception
+{
+    public SystemCallException()
+    {
+    }
+
+    public SystemCallException(string message)
+        : base(message)
+    {
+    }
+
+    public SystemCallException(string message, Exception innerException)
+        : base(message, innerException)
+    {
+    }
+
+    private SystemCallException(string message, int errno)
+        : base(message)
+    {
+        Errno = errno;
+    }
+
+    /// <summary>The Linux errno.</summary>
+    public int Errno { get; }
+
+    /// <param name="call">The call as nginx names it: <c>socket()</c>, <c>bind() to ADDR</c>.</param>
+    /// <param name="errno">The Linux errno.</param>
+    public static SystemCallException FromErrno(string call, int errno) =>
+        new($"{call} failed ({errno}: {Marshal.GetPInvokeErrorMessage(errno)})", errno);
+}

@@ -1,0 +1,101 @@
+using System.Runtime.InteropServices;
+using Postern.Interop;
+
+namespace Postern.Net;
+
+/// <summary>
+/// The calls into the kernel that move bytes and readiness. The seam at which tests replace the kernel by a script:
+/// everything above it (readiness flags, wake-ups, parking, TLS) runs in a test without a socket.
+/// Each method returns the kernel's result, or the negated errno.
+/// </summary>
+public abstract unsafe class SystemCalls
+{
+    /// <summary>recv(2). 0 = end of stream.</summary>
+    public abstract int Receive(int fd, byte* buffer, int length);
+
+    /// <summary>send(2) with MSG_NOSIGNAL.</summary>
+    public abstract int Send(int fd, byte* buffer, int length);
+
+    /// <summary>shutdown(2) of the sending side.</summary>
+    public abstract int ShutdownSend(int fd);
+
+    /// <summary>close(2).</summary>
+    public abstract void Close(int fd);
+
+    /// <summary>epoll_ctl(2) with EPOLL_CTL_ADD.</summary>
+    public abstract int AddInterest(int epoll, int fd, uint events, ulong data);
+
+    /// <summary>epoll_ctl(2) with EPOLL_CTL_MOD.</summary>
+    public abstract int ModifyInterest(int epoll, int fd, uint events, ulong data);
+
+    /// <summary>epoll_wait(2). Events are laid out as <see cref="EpollEvents"/> says.</summary>
+    public abstract int Wait(int epoll, byte* events, int maxEvents, int timeoutMilliseconds);
+
+    /// <summary>Milliseconds of a clock that never jumps.</summary>
+    public abstract long Milliseconds { get; }
+}
+
+/// <summary>The real kernel.</summary>
+public sealed unsafe class LinuxSystemCalls : SystemCalls
+{
+    public static LinuxSystemCalls Instance { get; } = new();
+
+    public override long Milliseconds => Environment.TickCount64;
+
+    public override int Receive(int fd, byte* buffer, int length)
+    {
+        while (true)
+        {
+            int n = (int)Libc.recv(fd, buffer, (nuint)length, 0);
+            if (n >= 0)
+            {
+                return n;
+            }
+
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != Libc.EINTR)
+            {
+                return -errno;
+            }
+        }
+    }
+
+    public override int Send(int fd, byte* buffer, int length)
+    {
+        while (true)
+        {
+            int n = (int)Libc.send(fd, buffer, (nuint)length, Libc.MSG_NOSIGNAL);
+            if (n >= 0)
+            {
+                return n;
+            }
+
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != Libc.EINTR)
+            {
+                return -errno;
+            }
+        }
+    }
+
+    public override int ShutdownSend(int fd) => Result(Libc.shutdown(fd, Libc.SHUT_WR));
+
+    // Nothing can be done about a failing close(2): the descriptor is gone either way on Linux.
+    public override void Close(int fd) => _ = Libc.close(fd);
+
+    public override int AddInterest(int epoll, int fd, uint events, ulong data) => Control(epoll, Libc.EPOLL_CTL_ADD, fd, events, data);
+
+    public override int ModifyInterest(int epoll, int fd, uint events, ulong data) => Control(epoll, Libc.EPOLL_CTL_MOD, fd, events, data);
+
+    public override int Wait(int epoll, byte* events, int maxEvents, int timeoutMilliseconds) =>
+        Result(Libc.epoll_wait(epoll, events, maxEvents, timeoutMilliseconds));
+
+    private static int Control(int epoll, int op, int fd, uint events, ulong data)
+    {
+        byte* e = stackalloc byte[16];
+        EpollEvents.Set(e, events, data);
+        return Result(Libc.epoll_ctl(epoll, op, fd, e));
+    }
+
+    private static int Result(int result) => result >= 0 ? result : -Marshal.GetLastPInvokeError();
+}

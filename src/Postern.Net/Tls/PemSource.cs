@@ -1,0 +1,66 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Postern.Interop;
+
+namespace Postern.Net.Tls;
+
+/// <summary>
+/// Where PEM text comes from: an absolute path, or <c>data:</c> followed by the text itself. Opened as a BIO; the text of
+/// a <c>data:</c> source lives in native memory that is cleared on dispose, because it may be a private key.
+/// </summary>
+internal sealed unsafe class PemSource : IDisposable
+{
+    private const string DataPrefix = "data:";
+    private byte* _data;
+    private int _length;
+
+    private PemSource()
+    {
+    }
+
+    public nint Bio { get; private set; }
+
+    /// <summary>The source as it may be printed: the content of <c>data:</c> never is.</summary>
+    public static string Shown(string source) => source.StartsWith(DataPrefix, StringComparison.Ordinal) ? "data:..." : source;
+
+    /// <exception cref="TlsSettingsException"><c>cannot load WHAT "SOURCE": BIO_new_file() failed</c>.</exception>
+    public static PemSource Open(string source, string what)
+    {
+        var pem = new PemSource();
+        Libcrypto.ERR_clear_error();
+        if (source.StartsWith(DataPrefix, StringComparison.Ordinal))
+        {
+            pem.OpenData(source[DataPrefix.Length..]);
+        }
+        else
+        {
+            pem.Bio = Libcrypto.BIO_new_file(source, "r");
+        }
+
+        return pem.Bio != 0 ? pem : throw TlsContextFactory.Failure($"cannot load {what} \"{Shown(source)}\": BIO_new_file() failed");
+    }
+
+    public void Dispose()
+    {
+        if (Bio != 0)
+        {
+            _ = Libcrypto.BIO_free(Bio);
+            Bio = 0;
+        }
+
+        if (_data != null)
+        {
+            new Span<byte>(_data, _length).Clear();
+            NativeMemory.Free(_data);
+            _data = null;
+        }
+    }
+
+    private void OpenData(string text)
+    {
+        _length = Encoding.UTF8.GetByteCount(text);
+        _data = (byte*)NativeMemory.Alloc((nuint)Math.Max(1, _length));
+        Encoding.UTF8.GetBytes(text, new Span<byte>(_data, _length));
+        Bio = Libcrypto.BIO_new_mem_buf(_data, _length);
+    }
+}

@@ -1,0 +1,30 @@
+using Microsoft.Win32.SafeHandles;
+using Postern.Interop;
+
+namespace Postern.Net.Tls;
+
+/// <summary>
+/// A finished <c>SSL_CTX</c>: shared by all loops, never changed once connections exist. Sessions keep the one of the
+/// configuration they started with; the last connection frees it.
+/// </summary>
+public sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
+{
+    internal TlsContext(nint context)
+        : base(ownsHandle: true)
+    {
+        SetHandle(context);
+    }
+
+    /// <summary>A new SSL object; the caller frees it.</summary>
+    internal nint NewConnection()
+    {
+        nint ssl = Libssl.SSL_new(handle);
+        return ssl != 0 ? ssl : throw new InvalidOperationException("SSL_new() failed");
+    }
+
+    protected override bool ReleaseHandle()
+    {
+        Libssl.SSL_CTX_free(handle);
+        return true;
+    }
+}
