@@ -202,4 +202,21 @@ public static unsafe partial class Libcrypto
 
     [LibraryImport(Library)]
     public static partial void OPENSSL_sk_free(nint stack);
+
+    [LibraryImport(Library)]
+    public static partial int X509_get_signature_nid(nint x509);
+
+    /// <summary>Short name of an object, borrowed.</summary>
+    [LibraryImport(Library)]
+    public static partial nint OBJ_nid2sn(int nid);
+
+    /// <summary>Borrowed.</summary>
+    [LibraryImport(Library)]
+    public static partial nint X509_get0_pubkey(nint x509);
+
+    [LibraryImport(Library)]
+    public static partial int EVP_PKEY_get_bits(nint key);
+
+    [LibraryImport(Library)]
+    public static partial nint EVP_PKEY_get0_type_name(nint key);
 }

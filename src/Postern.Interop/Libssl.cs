@@ -176,4 +176,8 @@ public static unsafe partial class Libssl
 
     [LibraryImport(Library)]
     public static partial nint SSL_get_verify_result(nint ssl);
+
+    /// <summary>Our own certificate, borrowed.</summary>
+    [LibraryImport(Library)]
+    public static partial nint SSL_get_certificate(nint ssl);
 }

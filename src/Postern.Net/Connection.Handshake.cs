@@ -12,7 +12,7 @@ public sealed partial class Connection
     {
         while (true)
         {
-            int n = ReceiveCipher();
+            int n = TakeCipher();
             if (n == WouldBlock)
             {
                 await Readable();

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Postern.Interop;
 using Postern.Net.Tls;
@@ -62,6 +63,21 @@ public sealed unsafe partial class Connection
 
     /// <summary>The name the client asked for (SNI), or null.</summary>
     public string? TlsServerName => _ssl == 0 ? null : Marshal.PtrToStringUTF8(Libssl.SSL_get_servername(_ssl, 0));
+
+    /// <summary>Signature algorithm of our certificate: <c>RSA-SHA256</c>.</summary>
+    public string TlsCertificateSignature =>
+        Marshal.PtrToStringUTF8(Libcrypto.OBJ_nid2sn(Libcrypto.X509_get_signature_nid(Libssl.SSL_get_certificate(_ssl)))) ?? "";
+
+    /// <summary>Type and bits of our certificate's key: <c>RSA2048</c>.</summary>
+    public string TlsCertificateKey
+    {
+        get
+        {
+            nint key = Libcrypto.X509_get0_pubkey(Libssl.SSL_get_certificate(_ssl));
+            return Marshal.PtrToStringUTF8(Libcrypto.EVP_PKEY_get0_type_name(key))
+                + Libcrypto.EVP_PKEY_get_bits(key).ToString(CultureInfo.InvariantCulture);
+        }
+    }
 
     /// <summary>The protocol chosen by ALPN; empty if none.</summary>
     public byte[] TlsAlpn
@@ -378,6 +394,33 @@ public sealed unsafe partial class Connection
         // 0 = sent, the other side's not yet seen. Below: the alert did not fit; the connection ends without it.
         Libcrypto.ERR_clear_error();
         return r >= 0;
+    }
+
+    /// <summary>Gives bytes back that were read behind a PROXY header: they are the beginning of the TLS handshake.</summary>
+    public void UnreadBeforeHandshake(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length > 0)
+        {
+            _cipher = ArrayPool<byte>.Shared.Rent(bytes.Length);
+            _cipherStart = 0;
+            _cipherEnd = bytes.Length;
+            bytes.CopyTo(_cipher);
+        }
+    }
+
+    /// <summary>Handshake input into the loop's in buffer: what was given back first, then the socket.</summary>
+    private int TakeCipher()
+    {
+        if (_cipher is null)
+        {
+            return ReceiveCipher();
+        }
+
+        int length = _cipherEnd - _cipherStart;
+        _cipher.AsSpan(_cipherStart, length).CopyTo(new Span<byte>(_loop.Buffers.In, LoopBuffers.InBytes));
+        ArrayPool<byte>.Shared.Return(_cipher);
+        _cipher = null;
+        return length;
     }
 
     private int ReceiveCipher() => Receive(_loop.Buffers.In, LoopBuffers.InBytes);

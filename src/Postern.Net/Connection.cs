@@ -197,6 +197,19 @@ public sealed unsafe partial class Connection : EventSource
         new LingeringClose(this, stallMilliseconds).Begin();
     }
 
+    /// <summary>
+    /// Between two uses nothing is expected: whatever arrives, or the other side closing, closes the connection.
+    /// </summary>
+    public void BeginIdle() => SetHandler(IdleGuard.Instance);
+
+    /// <summary>Takes the connection back into use.</summary>
+    /// <returns>False if something has arrived meanwhile: it must not be used.</returns>
+    public bool EndIdle()
+    {
+        _waiter = null;
+        return Descriptor >= 0 && !_mayRead && !_endOfStream && _sendErrno == 0;
+    }
+
     /// <summary>The local address, as getsockname(2) tells it.</summary>
     public EndpointAddress GetLocalAddress()
     {
@@ -245,10 +258,9 @@ public sealed unsafe partial class Connection : EventSource
             case IConnectionHandler handler:
                 handler.OnShutdownTimeout(this);
                 break;
-            case Action:
-                Abort(ConnectionEnd.ShutdownTimeout);
-                break;
             default:
+                // A dialogue that waits here ends now; one that waits elsewhere ends when it comes back.
+                Abort(ConnectionEnd.ShutdownTimeout);
                 break;
         }
     }
@@ -548,6 +560,16 @@ public sealed unsafe partial class Connection : EventSource
         _loop.FlushOwner();
         return !HasUnsent;
     }
+}
+
+/// <summary>Closes a connection at whatever happens to it.</summary>
+internal sealed class IdleGuard : IConnectionHandler
+{
+    public static IdleGuard Instance { get; } = new();
+
+    public void OnReady(Connection connection) => connection.Close();
+
+    public void OnShutdownTimeout(Connection connection) => connection.Close();
 }
 
 /// <summary>Takes a connection's events once its dialogue is over.</summary>

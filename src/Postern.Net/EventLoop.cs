@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Postern.Interop;
 using Postern.Net.Tls;
@@ -69,6 +70,11 @@ public sealed unsafe class EventLoop : IDisposable
     /// <summary>Set when the loop shall take no new clients; it ends with its last connection.</summary>
     public bool IsDraining { get; private set; }
 
+    /// <summary>
+    /// Where a dialogue composes what it writes next. Reset before use; what is in it does not survive an await.
+    /// </summary>
+    public ScratchWriter Scratch { get; } = new();
+
     /// <summary>The epoll descriptor, for sources that register themselves (listeners).</summary>
     internal int Epoll => _epoll;
 
@@ -123,7 +129,20 @@ public sealed unsafe class EventLoop : IDisposable
     public void Stop() => Post(() => _stopRequested = true);
 
     /// <summary>From now on the loop ends with its last connection. Call on the loop.</summary>
-    public void BeginDraining() => IsDraining = true;
+    public void BeginDraining()
+    {
+        IsDraining = true;
+        DrainingStarted?.Invoke();
+    }
+
+    /// <summary>Raised on the loop when no new clients shall come: listeners close, spare connections too.</summary>
+    public event Action? DrainingStarted;
+
+    /// <summary>Raised on the loop when <c>worker_connections</c> are used up: spare connections are given up then.</summary>
+    public event Action? PlacesWanted;
+
+    /// <summary>Continues the awaiting dialogue in the next turn, after others had theirs.</summary>
+    public YieldAwaitable YieldTurn() => new(this);
 
     /// <summary>Ends everything that is still there because the time for a graceful stop is over. Call on the loop.</summary>
     public void ShutDownRemaining()
@@ -143,7 +162,11 @@ public sealed unsafe class EventLoop : IDisposable
     {
         if (Connections >= MaxConnections)
         {
-            return false;
+            PlacesWanted?.Invoke();
+            if (Connections >= MaxConnections)
+            {
+                return false;
+            }
         }
 
         Connections++;
@@ -182,6 +205,17 @@ public sealed unsafe class EventLoop : IDisposable
     /// <summary>Changes what is watched for.</summary>
     internal int Modify(EventSource source, uint events) =>
         System.ModifyInterest(_epoll, source.Descriptor, events, Key(source.TableIndex));
+
+    /// <summary>Stops watching a source whose descriptor stays open.</summary>
+    internal void StopWatching(EventSource source)
+    {
+        if (source.TableIndex >= 0)
+        {
+            // It can only fail if the descriptor is not in the set, which is what is wanted.
+            _ = System.RemoveInterest(_epoll, source.Descriptor);
+            Unregister(source);
+        }
+    }
 
     /// <summary>
     /// Forgets the source. Closing its descriptor afterwards takes it out of the epoll set; events already fetched for
@@ -290,6 +324,34 @@ public sealed unsafe class EventLoop : IDisposable
             ulong count;
             _ = Libc.read(Descriptor, (byte*)&count, sizeof(ulong));
         }
+    }
+}
+
+/// <summary>Awaits the loop's next turn.</summary>
+public readonly struct YieldAwaitable : ICriticalNotifyCompletion
+{
+    private readonly EventLoop _loop;
+
+    internal YieldAwaitable(EventLoop loop)
+    {
+        _loop = loop;
+    }
+
+    public bool IsCompleted => false;
+
+    public YieldAwaitable GetAwaiter() => this;
+
+    public void OnCompleted(Action continuation) => _loop.Defer(new Continuation(continuation));
+
+    public void UnsafeOnCompleted(Action continuation) => _loop.Defer(new Continuation(continuation));
+
+    public void GetResult()
+    {
+    }
+
+    private sealed class Continuation(Action action) : IDeferred
+    {
+        public void RunDeferred() => action();
     }
 }
 

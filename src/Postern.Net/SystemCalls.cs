@@ -28,6 +28,9 @@ public abstract unsafe class SystemCalls
     /// <summary>epoll_ctl(2) with EPOLL_CTL_MOD.</summary>
     public abstract int ModifyInterest(int epoll, int fd, uint events, ulong data);
 
+    /// <summary>epoll_ctl(2) with EPOLL_CTL_DEL, for descriptors that stay open.</summary>
+    public abstract int RemoveInterest(int epoll, int fd);
+
     /// <summary>epoll_wait(2). Events are laid out as <see cref="EpollEvents"/> says.</summary>
     public abstract int Wait(int epoll, byte* events, int maxEvents, int timeoutMilliseconds);
 
@@ -86,6 +89,8 @@ public sealed unsafe class LinuxSystemCalls : SystemCalls
     public override int AddInterest(int epoll, int fd, uint events, ulong data) => Control(epoll, Libc.EPOLL_CTL_ADD, fd, events, data);
 
     public override int ModifyInterest(int epoll, int fd, uint events, ulong data) => Control(epoll, Libc.EPOLL_CTL_MOD, fd, events, data);
+
+    public override int RemoveInterest(int epoll, int fd) => Control(epoll, Libc.EPOLL_CTL_DEL, fd, 0, 0);
 
     public override int Wait(int epoll, byte* events, int maxEvents, int timeoutMilliseconds) =>
         Result(Libc.epoll_wait(epoll, events, maxEvents, timeoutMilliseconds));

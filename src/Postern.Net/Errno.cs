@@ -1,0 +1,16 @@
+using Postern.Interop;
+
+namespace Postern.Net;
+
+/// <summary>The error numbers that rooms above this one speak about.</summary>
+public static class Errno
+{
+    /// <summary>ETIMEDOUT, which timeouts of our own are logged with.</summary>
+    public const int TimedOut = Libc.ETIMEDOUT;
+
+    /// <summary>
+    /// Whether the number tells of the network or the other side (nginx logs those as errors), not of this host (crit).
+    /// </summary>
+    public static bool IsOtherSide(int errno) => errno is Libc.ECONNREFUSED or Libc.ECONNRESET or Libc.ENETDOWN or Libc.ENETUNREACH
+        or Libc.EHOSTDOWN or Libc.EHOSTUNREACH or Libc.ETIMEDOUT or Libc.EAGAIN or Libc.EPIPE;
+}

@@ -1,0 +1,157 @@
+using System.Runtime.InteropServices;
+using Postern.Interop;
+
+namespace Postern.Net.Listening;
+
+/// <summary>
+/// The bound and listening descriptors of one <see cref="ListenPlan"/>, one per loop (SO_REUSEPORT); unix sockets have
+/// one that all loops share.
+/// </summary>
+public sealed unsafe class ListeningSocket : IDisposable
+{
+    /// <summary>Permissions of unix sockets, as nginx sets them.</summary>
+    private const uint UnixSocketMode = 0b110_110_110;
+
+    private readonly List<int> _descriptors = [];
+
+    private ListeningSocket(ListenPlan plan)
+    {
+        Plan = plan;
+    }
+
+    public ListenPlan Plan { get; }
+
+    private EndpointAddress Address => Plan.Socket.Settings.Address;
+
+    /// <summary>Creates, binds and listens.</summary>
+    /// <param name="plan">What to bind.</param>
+    /// <param name="loops">Number of loops that will accept.</param>
+    /// <exception cref="SystemCallException"><c>bind() to 0.0.0.0:143 failed (98: Address already in use)</c>.</exception>
+    public static ListeningSocket Open(ListenPlan plan, int loops)
+    {
+        var socket = new ListeningSocket(plan);
+        try
+        {
+            int wanted = plan.Socket.Settings.Address.Family == AddressFamilyKind.Unix ? 1 : loops;
+            for (int i = 0; i < wanted; i++)
+            {
+                socket.Bind(first: i == 0, shared: wanted > 1);
+            }
+
+            socket.ListenAll();
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The descriptor loop number <paramref name="loop"/> accepts from.</summary>
+    public int DescriptorFor(int loop) => _descriptors[loop % _descriptors.Count];
+
+    /// <summary>Closes the descriptors and removes a unix socket's file.</summary>
+    public void Dispose()
+    {
+        foreach (int descriptor in _descriptors)
+        {
+            _ = Libc.close(descriptor);
+        }
+
+        if (_descriptors.Count > 0 && Address.Family == AddressFamilyKind.Unix)
+        {
+            // The file may be gone already; there is nothing else to do about it at the end.
+            _ = Libc.unlink(Address.UnixPath);
+        }
+
+        _descriptors.Clear();
+    }
+
+    private void Bind(bool first, bool shared)
+    {
+        int family = SocketAddresses.NativeFamily(Address);
+        int descriptor = Check(
+            Libc.socket(family, Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0), $"socket() {Address}");
+        try
+        {
+            SetOptions(descriptor, family);
+            if (shared && !first)
+            {
+                Set(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1, "SO_REUSEPORT");
+            }
+
+            byte* buffer = stackalloc byte[Libc.SockaddrBytes];
+            int length = SocketAddresses.Write(Address, new Span<byte>(buffer, Libc.SockaddrBytes));
+            _ = Check(Libc.bind(descriptor, buffer, (uint)length), $"bind() to {Address}");
+            if (shared && first)
+            {
+                // Only after bind(): with the option set before, a second program could bind the same port unnoticed.
+                Set(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1, "SO_REUSEPORT");
+            }
+
+            if (family == Libc.AF_UNIX)
+            {
+                _ = Check(Libc.chmod(Address.UnixPath, UnixSocketMode), $"chmod() \"{Address.UnixPath}\"");
+            }
+        }
+        catch
+        {
+            _ = Libc.close(descriptor);
+            throw;
+        }
+
+        _descriptors.Add(descriptor);
+    }
+
+    private void ListenAll()
+    {
+        foreach (int descriptor in _descriptors)
+        {
+            _ = Check(Libc.listen(descriptor, Plan.Socket.Settings.Backlog), $"listen() to {Address}, backlog {Plan.Socket.Settings.Backlog}");
+        }
+    }
+
+    private void SetOptions(int descriptor, int family)
+    {
+        ListenSettings settings = Plan.Socket.Settings;
+        Set(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1, "SO_REUSEADDR");
+        SetIfGiven(descriptor, Libc.SOL_SOCKET, Libc.SO_RCVBUF, settings.ReceiveBufferBytes, "SO_RCVBUF");
+        SetIfGiven(descriptor, Libc.SOL_SOCKET, Libc.SO_SNDBUF, settings.SendBufferBytes, "SO_SNDBUF");
+        if (settings.KeepAlive is { } keepAlive)
+        {
+            Set(descriptor, Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, keepAlive ? 1 : 0, "SO_KEEPALIVE");
+        }
+
+        if (family == Libc.AF_UNIX)
+        {
+            return;
+        }
+
+        if (family == Libc.AF_INET6)
+        {
+            Set(descriptor, Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY, settings.Ipv6Only ? 1 : 0, "IPV6_V6ONLY");
+        }
+
+        // Accepted sockets inherit these from the listening one.
+        Set(descriptor, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1, "TCP_NODELAY");
+        SetIfGiven(descriptor, Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, settings.KeepAliveIdleSeconds, "TCP_KEEPIDLE");
+        SetIfGiven(descriptor, Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, settings.KeepAliveIntervalSeconds, "TCP_KEEPINTVL");
+        SetIfGiven(descriptor, Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, settings.KeepAliveCount, "TCP_KEEPCNT");
+    }
+
+    private void SetIfGiven(int descriptor, int level, int name, int value, string text)
+    {
+        if (value > 0)
+        {
+            Set(descriptor, level, name, value, text);
+        }
+    }
+
+    private void Set(int descriptor, int level, int name, int value, string text) =>
+        _ = Check(Libc.setsockopt(descriptor, level, name, &value, sizeof(int)), $"setsockopt({text}) {Address}");
+
+    private static int Check(int result, string call) => result >= 0
+        ? result
+        : throw SystemCallException.FromErrno(call, Marshal.GetLastPInvokeError());
+}

@@ -1,0 +1,76 @@
+using System.Collections.Concurrent;
+using System.Text;
+using Postern.Auth;
+using Postern.Logging;
+using Postern.Net;
+using Postern.Net.Listening;
+using Postern.Net.Tls;
+using Postern.Protocol.Imap;
+using Postern.Sessions.Imap;
+
+namespace Postern.Sessions;
+
+/// <summary>
+/// One <c>server { }</c> at run time: its settings, its TLS context, its log. Sessions keep the one they started with.
+/// </summary>
+public sealed class MailServer : IClientHandler
+{
+    private readonly ConcurrentDictionary<EventLoop, AuthHttpClient> _auth = new();
+    private static long _connections;
+
+    /// <param name="settings">The merged directives.</param>
+    /// <param name="tls">The context, if <see cref="TlsServerSettings.Needed"/>.</param>
+    /// <param name="log">The log of this server.</param>
+    public MailServer(MailServerSettings settings, TlsContext? tls, ErrorLog log)
+    {
+        Settings = settings;
+        Tls = tls;
+        Log = log;
+        ServerName = Encoding.UTF8.GetBytes(settings.ServerName);
+        CapabilityWords = ImapReplies.EncodeCapabilityWords(settings.Capabilities);
+    }
+
+    public MailServerSettings Settings { get; }
+
+    public TlsContext? Tls { get; }
+
+    public ErrorLog Log { get; }
+
+    /// <summary><c>server_name</c> as bytes.</summary>
+    public byte[] ServerName { get; }
+
+    /// <summary>The configured capability words, encoded once.</summary>
+    public byte[] CapabilityWords { get; }
+
+    /// <summary>Hears of each login, for <c>postern demo</c>; null = nobody listens.</summary>
+    public Action<LoginNotice>? LoginObserver { get; init; }
+
+    public void OnClient(Connection client, EndpointAddress peer, ListenSettings listen) =>
+        new ImapSession(this, client, peer, listen, NextConnectionNumber()).Start();
+
+    public void OnNoPlace(int workerConnections)
+    {
+        LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
+        line.Append("*"u8);
+        line.Append(NextConnectionNumber());
+        line.Append(" "u8);
+        line.Append(workerConnections);
+        line.Append(" worker_connections are not enough"u8);
+        Log.Write(LogLevel.Alert, line.Written);
+    }
+
+    /// <summary>The auth server's client on this loop.</summary>
+    internal AuthHttpClient AuthOn(EventLoop loop) =>
+        _auth.GetOrAdd(loop, static (key, server) => new AuthHttpClient(key, server.Settings.AuthHttp, server.Log), this);
+
+    private static long NextConnectionNumber() => Interlocked.Increment(ref _connections);
+}
+
+/// <summary>One attempt to log in, as <c>postern demo</c> prints it.</summary>
+/// <param name="Client">Client address.</param>
+/// <param name="Login">Who; escaped by the reader.</param>
+/// <param name="Accepted">Whether the client was joined to a backend.</param>
+/// <param name="Tls">Version and cipher, or empty for clear text.</param>
+/// <param name="Upstream">The backend, or empty.</param>
+/// <param name="Elapsed">From the accepted connection to the reply.</param>
+public sealed record LoginNotice(string Client, byte[] Login, bool Accepted, string Tls, string Upstream, TimeSpan Elapsed);

@@ -1,0 +1,455 @@
+using System.Buffers;
+using System.Text;
+using Postern.Auth;
+using Postern.Logging;
+using Postern.Net;
+using Postern.Net.Listening;
+using Postern.Protocol.ProxyProtocol;
+
+namespace Postern.Sessions;
+
+/// <summary>
+/// The life of one client that all protocols share (mail-proxy 3.1): PROXY header, TLS, then the protocol's dialogue.
+/// When the dialogue has handed the client over to the relay, the session and its buffers are garbage.
+/// </summary>
+public abstract class MailSession
+{
+    private readonly ListenSettings _listen;
+    private readonly EndpointAddress _peer;
+    private readonly long _started;
+    private byte[]? _input;
+    private int _start;
+    private int _end;
+
+    /// <param name="server">The server block.</param>
+    /// <param name="client">The accepted connection, owned by the session until it hands it over.</param>
+    /// <param name="peer">The client's TCP address.</param>
+    /// <param name="listen">Where it was accepted.</param>
+    /// <param name="connectionNumber">Serial number for the log.</param>
+    private protected MailSession(
+        MailServer server, Connection client, EndpointAddress peer, ListenSettings listen, long connectionNumber)
+    {
+        Server = server;
+        Client = client;
+        _peer = peer;
+        _listen = listen;
+        _started = client.Loop.Now;
+        ClientAddress = peer;
+        Deadline = new Deadline(client.Loop);
+        Context = new SessionLogContext { ConnectionNumber = connectionNumber, Client = peer.ToAddressText(), Server = listen.Text };
+    }
+
+    private protected MailServer Server { get; }
+
+    private protected Connection Client { get; }
+
+    private protected EventLoop Loop => Client.Loop;
+
+    private protected SessionLogContext Context { get; }
+
+    /// <summary>The deadline of the current phase: the command phase has one in all, not one per command (Q-01).</summary>
+    private protected Deadline Deadline { get; }
+
+    /// <summary>The client's address, realip applied.</summary>
+    private protected EndpointAddress ClientAddress { get; private set; }
+
+    /// <summary>What the PROXY header said; null = there was none, or it carried no addresses.</summary>
+    private protected ProxyAddresses? ProxyAddresses { get; private set; }
+
+    /// <summary>Bytes received and not yet consumed.</summary>
+    private protected Span<byte> Input => _input.AsSpan(_start, _end - _start);
+
+    /// <summary>Most bytes one command may have; also the size of the input buffer.</summary>
+    private protected int InputCapacity => Server.Settings.ClientBufferBytes;
+
+    /// <summary>What the client hears when something goes wrong on our side of the proxy.</summary>
+    private protected abstract ReadOnlySpan<byte> InternalServerError { get; }
+
+    /// <summary>Starts the session; it goes on by the loop's events.</summary>
+    public void Start() => _ = RunAsync();
+
+    /// <summary>From the greeting to the hand-over or the goodbye. Returns when the client is no longer the session's.</summary>
+    private protected abstract ValueTask ConverseAsync();
+
+    /// <summary>Reads more input behind what is there. Never more than the capacity is held.</summary>
+    private protected async ValueTask FillAsync()
+    {
+        while (true)
+        {
+            int n = Client.TryRead(FreeInput());
+            if (n == Connection.WouldBlock)
+            {
+                await Client.Readable();
+                continue;
+            }
+
+            if (n == 0)
+            {
+                throw new SessionEndedException();
+            }
+
+            _end += n;
+            return;
+        }
+    }
+
+    private protected void Consume(int count)
+    {
+        _start += count;
+        if (_start == _end)
+        {
+            _start = _end = 0;
+        }
+    }
+
+    /// <summary>Forgets everything received so far (STARTTLS: nothing read in clear may survive).</summary>
+    private protected void DiscardInput()
+    {
+        _input.AsSpan(0, _end).Clear();
+        _start = _end = 0;
+    }
+
+    /// <summary>Waits until the kernel has taken the replies, so that a client that does not read cannot pile them up.</summary>
+    private protected async ValueTask FlushIfFullAsync()
+    {
+        if (Client.HasUnsent)
+        {
+            await Client.Drained();
+        }
+    }
+
+    /// <summary>Runs the handshake; if it fails the client is closed and logged.</summary>
+    private protected async ValueTask HandshakeAsync(string action)
+    {
+        Context.Action = action;
+        HandshakeOutcome outcome = await Client.HandshakeAsServerAsync(Server.Tls!);
+        switch (outcome)
+        {
+            case HandshakeOutcome.Completed:
+                return;
+            case HandshakeOutcome.PeerClosed:
+                LogInfo("peer closed connection in SSL handshake"u8, Client.HandshakeErrno);
+                break;
+            default:
+                LogText(Client.TlsFailureIsPeers ? LogLevel.Info : LogLevel.Crit, Client.TlsFailure);
+                break;
+        }
+
+        throw new SessionEndedException();
+    }
+
+    /// <summary>Says the protocol's internal error and closes: something behind us failed; the client may try again.</summary>
+    private protected void EndWithInternalError()
+    {
+        Client.Write(InternalServerError);
+        CloseClient();
+    }
+
+    private protected void CloseClient() => Client.CloseGracefully((long)Server.Settings.Timeout.TotalMilliseconds);
+
+    private protected void LogInfo(ReadOnlySpan<byte> message, int errno = 0) => LogMessage(LogLevel.Info, message, errno);
+
+    private protected void LogMessage(LogLevel level, ReadOnlySpan<byte> message, int errno = 0)
+    {
+        if (!Server.Log.IsEnabled(level))
+        {
+            return;
+        }
+
+        LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
+        Context.AppendNumber(ref line);
+        line.Append(message);
+        if (errno != 0)
+        {
+            line.AppendErrno(errno);
+        }
+
+        Context.AppendTail(ref line);
+        Server.Log.Write(level, line.Written);
+    }
+
+    /// <summary><c>WHAT "BYTES"</c>: the bytes came from outside and are escaped.</summary>
+    private protected void LogQuoting(LogLevel level, ReadOnlySpan<byte> what, ReadOnlySpan<byte> foreign)
+    {
+        if (!Server.Log.IsEnabled(level))
+        {
+            return;
+        }
+
+        LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
+        Context.AppendNumber(ref line);
+        line.Append(what);
+        line.Append("\""u8);
+        line.AppendEscaped(foreign);
+        line.Append("\""u8);
+        Context.AppendTail(ref line);
+        Server.Log.Write(level, line.Written);
+    }
+
+    private protected void NotifyLogin(bool accepted, string upstream)
+    {
+        if (Server.LoginObserver is { } observer)
+        {
+            string tls = Client.IsTls ? $"{Client.TlsVersion} {Client.TlsCipher}" : "";
+            observer(new LoginNotice(
+                Context.Client, Context.Login ?? [], accepted, tls, upstream, TimeSpan.FromMilliseconds(Loop.System.Milliseconds - _started)));
+        }
+    }
+
+    /// <summary>The session's facts as the auth server is told them.</summary>
+    private protected AuthRequest CreateAuthRequest(string protocol, int attempt, bool needsPassword) => new()
+    {
+        Protocol = protocol,
+        LoginAttempt = attempt,
+        ClientAddress = Context.Client,
+        NeedsPassword = needsPassword,
+        Proxy = ProxyAddresses,
+        Client = Client,
+    };
+
+    /// <summary>Writes the PROXY header of <c>proxy_protocol on|v2</c> for a backend.</summary>
+    private protected void WriteProxyHeader(IBufferWriter<byte> target)
+    {
+        EndpointAddress local = Client.GetLocalAddress();
+        bool unix = ClientAddress.Family == AddressFamilyKind.Unix;
+        var facts = new ProxyHeaderFacts
+        {
+            ClientAddress = unix ? default : ClientAddress.AddressBytes.ToArray(),
+            ClientPort = ClientAddress.Port,
+            LocalAddress = local.Family == AddressFamilyKind.Unix ? default : local.AddressBytes.ToArray(),
+            LocalPort = local.Port,
+            Tls = CreateTlsFacts(),
+        };
+        if (Server.Settings.ProxyProtocol == OutgoingProxyProtocol.V1)
+        {
+            ProxyHeaderWriter.WriteVersion1(facts, target);
+        }
+        else
+        {
+            ProxyHeaderWriter.WriteVersion2(facts, target);
+        }
+    }
+
+    private ProxyTlsFacts? CreateTlsFacts() => !Client.IsTls || Server.Settings.ProxyProtocol != OutgoingProxyProtocol.V2
+        ? null
+        : new ProxyTlsFacts
+        {
+            ServerName = Encoding.UTF8.GetBytes(Client.TlsServerName ?? ""),
+            Alpn = Client.TlsAlpn,
+            Version = Client.TlsVersion,
+            Cipher = Client.TlsCipher,
+            SignatureAlgorithm = Client.TlsCertificateSignature,
+            KeyAlgorithm = Client.TlsCertificateKey,
+        };
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            LogConnected();
+            if (_listen.ProxyProtocol)
+            {
+                await ReadProxyHeaderAsync();
+            }
+
+            if (_listen.Ssl)
+            {
+                Deadline.Set(Client, Server.Settings.Timeout);
+                await HandshakeAsync(LogActions.TlsHandshaking);
+            }
+
+            _input ??= ArrayPool<byte>.Shared.Rent(InputCapacity);
+            await ConverseAsync();
+        }
+        catch (SessionEndedException)
+        {
+            Client.Close();
+        }
+        catch (ConnectionEndedException ended)
+        {
+            OnConnectionEnded(ended);
+        }
+#pragma warning disable CA1031 // A fault of one session stays in it: whatever it was, this client gets a temporary error and the others go on.
+        catch (Exception fault)
+#pragma warning restore CA1031
+        {
+            OnFault(fault);
+        }
+        finally
+        {
+            Deadline.Clear();
+            ReturnInput();
+        }
+    }
+
+    private void LogConnected()
+    {
+        if (!Server.Log.IsEnabled(LogLevel.Info))
+        {
+            return;
+        }
+
+        LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
+        Context.AppendNumber(ref line);
+        line.Append("client "u8);
+        line.Append(_peer.Family == AddressFamilyKind.Unix ? "unix:" : _peer.ToString());
+        line.Append(" connected to "u8);
+        line.Append(_listen.Text);
+        Server.Log.Write(LogLevel.Info, line.Written);
+    }
+
+    private async ValueTask ReadProxyHeaderAsync()
+    {
+        Context.Action = LogActions.ReadingProxyProtocol;
+        Deadline.Set(Client, Server.Settings.Timeout);
+        int capacity = Math.Max(InputCapacity, ProxyHeaderParser.MaxVersion2Bytes);
+        _input = ArrayPool<byte>.Shared.Rent(capacity);
+        ProxyHeaderParse parse = default;
+        do
+        {
+            int n = Client.TryRead(_input.AsSpan(_end, capacity - _end));
+            if (n == Connection.WouldBlock)
+            {
+                await Client.Readable();
+                continue;
+            }
+
+            parse = n > 0 ? ProxyHeaderParser.Parse(_input.AsSpan(0, _end += n)) : parse;
+            if (n == 0 || parse.Status == ProxyHeaderStatus.Failed)
+            {
+                LogProxyHeaderFailure(parse);
+                throw new SessionEndedException();
+            }
+        }
+        while (parse.Status != ProxyHeaderStatus.Complete);
+
+        ApplyProxyHeader(parse);
+        Consume(parse.Consumed);
+        if (_listen.Ssl)
+        {
+            Client.UnreadBeforeHandshake(Input);
+            DiscardInput();
+        }
+    }
+
+    private void LogProxyHeaderFailure(ProxyHeaderParse parse)
+    {
+        if (_end == 0)
+        {
+            return;
+        }
+
+        ProxyHeaderFailure failure = parse.Failure == ProxyHeaderFailure.None ? ProxyHeaderFailure.BrokenHeader : parse.Failure;
+        ReadOnlySpan<byte> text = ProxyHeaderFailureText.Of(failure);
+        switch (failure)
+        {
+            case ProxyHeaderFailure.BrokenHeader:
+                LogQuoting(LogLevel.Error, text, ProxyHeaderFailureText.FirstLine(_input.AsSpan(0, _end)));
+                break;
+            case ProxyHeaderFailure.UnknownVersion:
+                LogMessage(LogLevel.Error, Encoding.ASCII.GetBytes(Encoding.ASCII.GetString(text) + parse.Version));
+                break;
+            default:
+                // A short address block: nginx says nothing; an administrator wants to know why a client was cut.
+                LogMessage(LogLevel.Error, text.Length > 0 ? text : "broken header: short address block"u8);
+                break;
+        }
+    }
+
+    private void ApplyProxyHeader(ProxyHeaderParse parse)
+    {
+        if (parse.AddressKind == ProxyAddressKind.None)
+        {
+            return;
+        }
+
+        string source = AddressText(parse, parse.Source);
+        ProxyAddresses = new ProxyAddresses(source, parse.SourcePort, AddressText(parse, parse.Destination), parse.DestinationPort);
+        if (RealIP.IsTrusted(Server.Settings.RealIPFrom, _peer) && EndpointAddress.TryParseIP(source, parse.SourcePort) is { } real)
+        {
+            ClientAddress = real;
+            Context.Client = real.ToAddressText();
+        }
+    }
+
+    private string AddressText(ProxyHeaderParse parse, Protocol.ByteRange range)
+    {
+        ReadOnlySpan<byte> bytes = range.In(_input);
+        return parse.AddressKind == ProxyAddressKind.Text
+            ? Encoding.ASCII.GetString(bytes)
+            : EndpointAddress.FromIP(bytes, 0).ToAddressText();
+    }
+
+    private Span<byte> FreeInput()
+    {
+        if (_start > 0 && (_end == _input!.Length || _end >= InputCapacity))
+        {
+            Input.CopyTo(_input);
+            _end -= _start;
+            _start = 0;
+        }
+
+        return _input.AsSpan(_end, Math.Max(InputCapacity, _end + 1) - _end);
+    }
+
+    private void OnConnectionEnded(ConnectionEndedException ended)
+    {
+        switch (ended.End)
+        {
+            case ConnectionEnd.TimedOut:
+                // In a handshake, too, where nginx says nothing.
+                LogInfo("client timed out"u8, Errno.TimedOut);
+                break;
+            case ConnectionEnd.ShutdownTimeout:
+                LogInfo("shutdown timeout"u8);
+                break;
+            case ConnectionEnd.SocketError:
+                LogText(LogLevel.Info, ended.Detail + " failed", ended.Errno);
+                break;
+            case ConnectionEnd.TlsError:
+                LogText(ended.PeersFault ? LogLevel.Info : LogLevel.Crit, ended.Detail);
+                break;
+            default:
+                break;
+        }
+
+        Client.Close();
+    }
+
+    private void OnFault(Exception fault)
+    {
+        // The type and place say what went wrong; the message could repeat a client's bytes.
+        LogText(LogLevel.Alert, $"session failed: {fault.GetType().Name} {fault.StackTrace?.AsSpan().Trim().ToString().Split('\n')[0]}");
+        EndWithInternalError();
+    }
+
+    private void LogText(LogLevel level, string text, int errno = 0) => LogMessage(level, Encoding.UTF8.GetBytes(text), errno);
+
+    private void ReturnInput()
+    {
+        if (_input is not null)
+        {
+            // It held the client's password.
+            ArrayPool<byte>.Shared.Return(_input, clearArray: true);
+            _input = null;
+        }
+    }
+}
+
+/// <summary>Leaves a dialogue when the client is gone or was turned away; whatever there was to log is logged.</summary>
+public sealed class SessionEndedException : Exception
+{
+    public SessionEndedException()
+    {
+    }
+
+    public SessionEndedException(string message)
+        : base(message)
+    {
+    }
+
+    public SessionEndedException(string message, Exception innerException)
+        : base(message, innerException)
+    {
+    }
+}
