@@ -8,6 +8,9 @@ namespace Postern.Protocol.Tests;
 /// <summary>Runs each parser case three ways: whole, one byte at a time, in random pieces.</summary>
 internal static class Fragments
 {
+    /// <summary>Samples of a property test over arbitrary bytes: a second or so.</summary>
+    public const int Samples = 5000;
+
     private const int RandomSplits = 8;
 
     /// <summary>Plays the input in each way and asserts that the outcome is the same.</summary>

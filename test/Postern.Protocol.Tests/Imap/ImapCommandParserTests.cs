@@ -194,7 +194,7 @@ public class ImapCommandParserTests
             string whole = ImapTranscript.Play(bytes, [bytes.Length], new ImapCommandParser(capacity));
             return Fragments.Ways(bytes.Length).All(
                 growth => ImapTranscript.Play(bytes, growth, new ImapCommandParser(capacity)) == whole);
-        });
+        }, iter: Fragments.Samples);
     }
 
     [Fact]
