@@ -17,13 +17,15 @@ namespace Postern.Sessions;
 /// </summary>
 public static class MailDirectives
 {
+    /// <summary>In the main scope: whether there is a mail block.</summary>
+    public static readonly Slot<bool> Seen = new(false);
+
     /// <summary>In the main scope: the servers, once the mail block is complete and free of errors.</summary>
     public static readonly Slot<IReadOnlyList<MailServerSettings>> Servers = new([]);
 
     /// <summary>In the mail and server scopes, filled by the table of <c>error_log</c>; null = the main logs.</summary>
     public static readonly Slot<IReadOnlyList<ErrorLogSettings>> ErrorLogs = new([]);
 
-    private static readonly Slot<bool> _mailSeen = new(false);
     private static readonly Slot<IReadOnlyList<ConfigScope>> _serverScopes = new([]);
     private static readonly Slot<MailProtocol?> _protocol = new(null);
     private static readonly Slot<string?> _serverName = new("");
@@ -52,14 +54,14 @@ public static class MailDirectives
 
     private static void ReadMail(DirectiveCall call)
     {
-        if (call.Scope.Sets(_mailSeen))
+        if (call.Scope.Sets(Seen))
         {
             call.Error("\"mail\" directive is duplicate");
             call.SkipBlock();
             return;
         }
 
-        call.Scope.Set(_mailSeen, true);
+        call.Scope.Set(Seen, true);
         ConfigScope mail = new(parent: null, call.Position);
 
         // checks of the whole after another error would only report its consequences

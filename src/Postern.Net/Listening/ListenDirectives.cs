@@ -48,7 +48,7 @@ public static class ListenDirectives
             return;
         }
 
-        if (Take(call, address.Addresses) && ListenParameters.Parse(call, address.Addresses[0]) is ListenSettings settings)
+        if (ListenParameters.Parse(call, address.Addresses[0]) is ListenSettings settings && Take(call, address.Addresses))
         {
             call.Scope.Append(Lines, new ListenLine(call.Position, [.. address.Addresses.Select(one => settings with { Address = one })]));
         }
