@@ -1,4 +1,5 @@
 using Postern.Auth;
+using Postern.Config;
 using Postern.Logging;
 using Postern.Net.Listening;
 using Postern.Net.Tls;
@@ -45,6 +46,9 @@ public sealed record TrustedProxy(byte[] Address, int PrefixBits);
 public sealed record MailServerSettings
 {
     public required MailProtocol Protocol { get; init; }
+
+    /// <summary>The line of the opening brace, for messages about the whole server.</summary>
+    public ConfigPosition Opened { get; init; }
 
     public required IReadOnlyList<ListenSettings> Listen { get; init; }
 

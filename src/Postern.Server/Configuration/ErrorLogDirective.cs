@@ -1,0 +1,106 @@
+using Postern.Config;
+using Postern.Logging;
+using Postern.Sessions;
+
+namespace Postern.Server.Configuration;
+
+/// <summary>
+/// Directive <c>error_log</c> (mail-proxy reference 1.7). Stands here because the room that writes the logs knows nothing of
+/// the configuration language.
+/// </summary>
+internal static class ErrorLogDirective
+{
+    /// <summary>The logs named outside all blocks.</summary>
+    public static readonly Slot<IReadOnlyList<ErrorLogSettings>> MainLogs = new([]);
+
+    private const string SyslogScheme = "syslog:";
+    private const string MemoryScheme = "memory:";
+
+    private static readonly string[] _levels = ["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+
+    /// <summary>Masks that admit debug messages of a part of the program, and whether postern has that part.</summary>
+    private static readonly Dictionary<string, bool> _masks = new()
+    {
+        ["debug_core"] = true,
+        ["debug_alloc"] = true,
+        ["debug_mutex"] = true,
+        ["debug_event"] = true,
+        ["debug_http"] = false,
+        ["debug_mail"] = true,
+        ["debug_stream"] = false,
+    };
+
+    public static IReadOnlyList<Directive> Table { get; } =
+    [
+        Row(ConfigContexts.Main, MainLogs),
+        Row(ConfigContexts.MailAndServer, MailDirectives.ErrorLogs),
+    ];
+
+    /// <summary>The file that is added, at level error, when no main <c>error_log</c> names one.</summary>
+    public static IReadOnlyList<ErrorLogSettings> WithDefault(IReadOnlyList<ErrorLogSettings> logs, string target, ConfigEnvironment environment) =>
+        logs.Any(log => log.Kind is ErrorLogTargetKind.File or ErrorLogTargetKind.StandardError)
+            ? logs
+            : [.. logs, FileOrStandardError(target, environment)];
+
+    private static Directive Row(ConfigContexts contexts, Slot<IReadOnlyList<ErrorLogSettings>> slot) =>
+        Directive.Custom("error_log", contexts, 1, Directive.AnyNumber, call => Read(call, slot));
+
+    private static void Read(DirectiveCall call, Slot<IReadOnlyList<ErrorLogSettings>> slot)
+    {
+        if (ReadTarget(call) is ErrorLogSettings target && ReadLevel(call) is LogLevel level)
+        {
+            call.Scope.Append(slot, target with { Level = level });
+        }
+    }
+
+    private static ErrorLogSettings? ReadTarget(DirectiveCall call)
+    {
+        string target = call.Arguments[0];
+        if (target.StartsWith(MemoryScheme, StringComparison.Ordinal))
+        {
+            call.Error("nginx was built without debug support");
+            return null;
+        }
+
+        if (target.StartsWith(SyslogScheme, StringComparison.Ordinal))
+        {
+            return SyslogParameters.Parse(call, target[SyslogScheme.Length..]) is SyslogSettings syslog
+                ? new ErrorLogSettings { Kind = ErrorLogTargetKind.Syslog, Syslog = syslog }
+                : null;
+        }
+
+        return FileOrStandardError(target, call.Environment);
+    }
+
+    private static ErrorLogSettings FileOrStandardError(string target, ConfigEnvironment environment) => target == "stderr"
+        ? new ErrorLogSettings { Kind = ErrorLogTargetKind.StandardError }
+        : new ErrorLogSettings { Kind = ErrorLogTargetKind.File, Path = environment.UnderPrefix(target) };
+
+    /// <summary>One level, or any number of masks.</summary>
+    private static LogLevel? ReadLevel(DirectiveCall call)
+    {
+        LogLevel? level = null;
+        bool masked = false;
+        foreach (string word in call.Arguments.Skip(1))
+        {
+            if (_masks.TryGetValue(word, out bool isOurs) && (level is null || masked))
+            {
+                // the log then takes everything, and debug messages of the parts named
+                level = isOurs ? LogLevel.Debug : level ?? LogLevel.Info;
+                masked = true;
+                continue;
+            }
+
+            int known = Array.IndexOf(_levels, word);
+            if (known < 0 || level is not null)
+            {
+                call.Error(known < 0 ? $"invalid log level \"{word}\"" : $"duplicate log level \"{word}\"");
+                return null;
+            }
+
+            level = (LogLevel)known;
+        }
+
+        return level ?? LogLevel.Error;
+    }
+}

@@ -1,0 +1,88 @@
+using Postern.Config;
+using Postern.Net;
+
+namespace Postern.Server.Configuration;
+
+/// <summary>The block <c>events</c> and its directives (mail-proxy reference 1.6).</summary>
+internal static class EventsDirectives
+{
+    /// <summary>In the main scope: the block, or null.</summary>
+    public static readonly Slot<ConfigScope?> Block = new(null);
+
+    public static readonly Slot<int> WorkerConnections = new(512);
+    public static readonly Slot<bool> MultiAccept = new(false);
+
+    private static readonly Slot<string?> _use = new(null);
+
+    // Contention between nginx's processes; the loops here have listening sockets of their own.
+    private static readonly Slot<bool> _acceptMutex = new(false);
+    private static readonly Slot<TimeSpan> _acceptMutexDelay = new(TimeSpan.FromMilliseconds(500));
+    private static readonly Slot<int> _aioRequests = new(32);
+
+    public static IReadOnlyList<Directive> Table { get; } =
+    [
+        Directive.Block("events", ConfigContexts.Main, ReadBlock),
+        Directive.Once("worker_connections", ConfigContexts.Events, WorkerConnections, ReadConnections),
+        Directive.Once("use", ConfigContexts.Events, _use, ReadMethod),
+        Directive.Flag("multi_accept", ConfigContexts.Events, MultiAccept),
+        Directive.Flag("accept_mutex", ConfigContexts.Events, _acceptMutex),
+        Directive.Milliseconds("accept_mutex_delay", ConfigContexts.Events, _acceptMutexDelay),
+        Directive.Number("worker_aio_requests", ConfigContexts.Events, _aioRequests),
+        Directive.Custom("debug_connection", ConfigContexts.Events, 1, 1, ReadDebugConnection),
+    ];
+
+    private static void ReadBlock(DirectiveCall call)
+    {
+        if (call.Scope.Sets(Block))
+        {
+            call.Error("\"events\" directive is duplicate");
+            call.SkipBlock();
+            return;
+        }
+
+        ConfigScope events = new(parent: null, call.Position);
+        call.Scope.Set(Block, events);
+        call.ReadBlock(ConfigContexts.Events, events);
+    }
+
+    private static void ReadConnections(DirectiveCall call)
+    {
+        if (ValueParsers.Number(call.Arguments[0]) is long number)
+        {
+            call.Scope.Set(WorkerConnections, (int)Math.Min(number, int.MaxValue));
+        }
+        else
+        {
+            call.Error($"invalid number \"{call.Arguments[0]}\"");
+        }
+    }
+
+    private static void ReadMethod(DirectiveCall call)
+    {
+        if (call.Arguments[0] == "epoll")
+        {
+            call.Scope.Set(_use, call.Arguments[0]);
+        }
+        else
+        {
+            call.Error($"invalid event type \"{call.Arguments[0]}\"");
+        }
+    }
+
+    private static void ReadDebugConnection(DirectiveCall call)
+    {
+        string text = call.Arguments[0];
+        if (AddressRange.Parse(text, call.Environment.ResolveHost, out bool hostBits).Count == 0)
+        {
+            call.Error($"host not found in debug_connection \"{text}\"");
+            return;
+        }
+
+        if (hostBits)
+        {
+            call.Warn($"low address bits of {text} are meaningless");
+        }
+
+        call.Warn("\"debug_connection\" is ignored, you need to rebuild nginx using --with-debug option to enable it");
+    }
+}

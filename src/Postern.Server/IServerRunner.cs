@@ -1,0 +1,20 @@
+using Postern.Config;
+
+namespace Postern.Server;
+
+/// <summary>What happens with a configuration once it has been read and found right.</summary>
+public interface IServerRunner
+{
+    /// <summary>Opens logs, writes the pid file, binds, and serves until told to stop.</summary>
+    /// <param name="settings">The configuration.</param>
+    /// <param name="commandLine">For reloads.</param>
+    /// <returns>The exit code.</returns>
+    int Run(MainSettings settings, CommandLine commandLine);
+
+    /// <summary>
+    /// The rest of <c>-t</c>: opens certificates and logs, creates the pid file if it is missing and tries to bind, then undoes
+    /// what it can. An address in use is no fault.
+    /// </summary>
+    /// <returns>What was found, in order; an error among it fails the test.</returns>
+    IReadOnlyList<ConfigMessage> Test(MainSettings settings, CommandLine commandLine);
+}
