@@ -36,8 +36,5 @@ public static unsafe partial class Libc
     public static partial int setpriority(int which, uint who, int priority);
 
     [LibraryImport(Library)]
-    public static partial uint geteuid();
-
-    [LibraryImport(Library)]
     public static partial int mallopt(int parameter, int value);
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Text;
+using Postern.Interop;
 
 namespace Postern.Logging;
 
@@ -109,6 +110,14 @@ public sealed class ErrorLogSet(TimeProvider time, string? hostName = null) : ID
     }
 
     private string HostName() => hostName ?? Dns.GetHostName().ToLowerInvariant();
+
+    /// <summary>The text for another file that could not be opened, by what the runtime says.</summary>
+    public static string OpenFailed(string path, Exception fault) => OpenFailed(path, fault switch
+    {
+        UnauthorizedAccessException => Libc.EACCES,
+        DirectoryNotFoundException or FileNotFoundException => Libc.ENOENT,
+        _ => fault.HResult & 0xFFFF,
+    });
 
     private static string OpenFailed(string path, int errno)
     {

@@ -28,6 +28,9 @@ public sealed class SystemCallException : Exception
     /// <summary>The Linux errno.</summary>
     public int Errno { get; }
 
+    /// <summary>EADDRINUSE: another program, or another listen, has the address.</summary>
+    public bool IsAddressInUse => Errno == Interop.Libc.EADDRINUSE;
+
     /// <param name="call">The call as nginx names it: <c>socket()</c>, <c>bind() to ADDR</c>.</param>
     /// <param name="errno">The Linux errno.</param>
     public static SystemCallException FromErrno(string call, int errno) =>

@@ -1,4 +1,3 @@
-using System.Reflection;
 using Postern.Config;
 using Postern.Server.Configuration;
 
@@ -12,9 +11,6 @@ namespace Postern.Server;
 public sealed class PosternCommand(
     IServerRunner runner, Func<IReadOnlyList<string>, int> demo, Func<string> openSslVersion, StandardStreams streams)
 {
-    /// <summary>The nginx release whose mail part is the measure.</summary>
-    private const string CompatibleRelease = "nginx/1.31.5 mail compatible";
-
     // Scripts look for this word in front of messages, so it is not ours.
     private const string MessagePrefix = "nginx: ";
 
@@ -67,7 +63,7 @@ public sealed class PosternCommand(
 
     private void ShowVersion(CommandLine options)
     {
-        streams.Error($"nginx version: postern/{Version()} ({CompatibleRelease})");
+        streams.Error($"nginx version: {PosternVersion.Text}");
         if (options.ShowHelp)
         {
             streams.Error(_help);
@@ -80,9 +76,6 @@ public sealed class PosternCommand(
             streams.Error("configure arguments: --with-mail --with-mail_ssl_module");
         }
     }
-
-    private static string Version() =>
-        typeof(PosternCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
 
     private int Configure(CommandLine options)
     {

@@ -1,4 +1,7 @@
+using Postern.Interop;
 using Postern.Server;
+using Postern.Server.Running;
 
 StandardStreams streams = StandardStreams.OfProcess();
-return new PosternCommand(new UnfinishedRunner(streams), _ => UnfinishedRunner.NoDemo(streams), () => "OpenSSL", streams).Execute(args);
+using PosternServer server = new(streams);
+return new PosternCommand(server, _ => 1, () => OpenSsl.VersionText, streams).Execute(args);

@@ -14,8 +14,8 @@ public sealed unsafe class Listener : EventSource
     private const long PauseMilliseconds = 500;
 
     private readonly EventLoop _loop;
-    private readonly ListenPlan _plan;
-    private readonly ErrorLog _log;
+    private ListenPlan _plan;
+    private ErrorLog _log;
     private readonly Pause _pause;
     private long _lastComplaint = long.MinValue / 2;
 
@@ -34,6 +34,13 @@ public sealed unsafe class Listener : EventSource
         var listener = new Listener(loop, plan, descriptor, log);
         int result = loop.Register(listener, Interest(plan));
         return result >= 0 ? listener : throw SystemCallException.FromErrno("epoll_ctl()", -result);
+    }
+
+    /// <summary>New clients go to the servers of another configuration. Call on the loop.</summary>
+    public void Replace(ListenPlan plan, ErrorLog log)
+    {
+        _plan = plan;
+        _log = log;
     }
 
     /// <summary>Stops accepting. Call on the loop, before the descriptor is closed.</summary>
