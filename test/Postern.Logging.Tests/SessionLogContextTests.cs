@@ -11,7 +11,7 @@ public class SessionLogContextTests
         SessionLogContext context = Context();
         Assert.Equal("*7 client timed out, client: 127.0.0.1, server: 127.0.0.1:143", Line("client timed out", context));
         context.Action = LogActions.Auth;
-        Assert.Equal("*7 client timed out while in auth state, client: 127.0.0.1, server: 127.0.0.1:143", Line("client timed out", context));
+        Assert.Equal("*7 x while in auth state, client: 127.0.0.1, server: 127.0.0.1:143", Line("x", context));
     }
 
     [Fact]
