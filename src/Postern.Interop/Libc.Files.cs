@@ -20,7 +20,7 @@ public static partial class Libc
     [LibraryImport("libc.so.6", SetLastError = true)]
     public static unsafe partial nint write(int fd, byte* buffer, nuint count);
 
-    /// <summary>close(2); errno by <see cref="Marshal.GetLastPInvokeError"/>. Never repeated: the number is free even after EINTR.</summary>
+    /// <summary>close(2); errno by <see cref="Marshal.GetLastPInvokeError"/>. Not repeated: the number is free even after EINTR.</summary>
     [LibraryImport("libc.so.6", SetLastError = true)]
     public static partial int close(int fd);
 

@@ -25,7 +25,8 @@ public sealed class ErrorLog
     internal IEnumerable<LogTarget> Targets => _entries.Select(entry => entry.Target);
 
     /// <summary>Standard error alone: for what happens before the configuration was read.</summary>
-    public static ErrorLog ToStandardError(LogLevel level, TimeProvider time) => new(time, [new Entry(new StandardErrorTarget(), level)]);
+    public static ErrorLog ToStandardError(LogLevel level, TimeProvider time) =>
+        new(time, [new Entry(new StandardErrorTarget(), level)]);
 
     /// <summary>Whether a message of this level is written anywhere; ask before building one.</summary>
     public bool IsEnabled(LogLevel level) => (int)level <= _threshold;
@@ -35,7 +36,9 @@ public sealed class ErrorLog
     /// admits the level.
     /// </summary>
     /// <param name="level">Its severity.</param>
-    /// <param name="message">One line without line feed; foreign bytes in it already escaped (<see cref="LogLine.AppendEscaped(ReadOnlySpan{byte})"/>).</param>
+    /// <param name="message">
+    /// One line without line feed; foreign bytes in it already escaped (<see cref="LogLine.AppendEscaped(ReadOnlySpan{byte})"/>).
+    /// </param>
     public void Write(LogLevel level, ReadOnlySpan<byte> message)
     {
         if (!IsEnabled(level))
@@ -70,7 +73,9 @@ public sealed class ErrorLog
         return buffer[..(length + 1)];
     }
 
-    /// <summary>Tells the targets that do not fail themselves, once a second at most: a dead syslog daemon must not fill the disk.</summary>
+    /// <summary>
+    /// Tells the targets that do not fail themselves, once a second at most: a dead syslog daemon must not fill the disk.
+    /// </summary>
     private void ReportFailure(LogTarget failed, int errno)
     {
         long second = LogClock.Seconds(_time);

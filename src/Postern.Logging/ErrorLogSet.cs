@@ -42,7 +42,9 @@ public sealed class ErrorLogSet(TimeProvider time, string? hostName = null) : ID
         return true;
     }
 
-    /// <summary>Opens all files again by their paths (signal USR1, after log rotation). A file that cannot be opened stays as it was.</summary>
+    /// <summary>
+    /// Opens all files again by their paths (signal USR1, after log rotation). A file that cannot be opened stays as it was.
+    /// </summary>
     /// <returns>One <c>open() "PATH" failed (…)</c> per failure, for the caller to log at level emerg.</returns>
     public IReadOnlyList<string> Reopen()
     {

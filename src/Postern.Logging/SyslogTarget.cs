@@ -7,8 +7,8 @@ using Postern.Interop;
 namespace Postern.Logging;
 
 /// <summary>
-/// Syslog datagrams over UDP or a unix socket: <c>&lt;PRI&gt;Mmm dd HH:MM:SS HOST TAG: LINE</c> (RFC 3164). Never waits: what the kernel does
-/// not take at once is lost.
+/// Syslog datagrams over UDP or a unix socket: <c>&lt;PRI&gt;Mmm dd HH:MM:SS HOST TAG: LINE</c> (RFC 3164). Never waits: what the
+/// kernel does not take at once is lost.
 /// </summary>
 internal sealed class SyslogTarget : LogTarget
 {

@@ -12,11 +12,12 @@ public static class Escaping
     public const int MaxGrowth = 3;
 
     private static readonly SearchValues<byte> _authHttp = SearchValues.Create([.. Bytes(0x00, 0x20), (byte)'%']);
-    private static readonly SearchValues<byte> _xtext = SearchValues.Create([.. Bytes(0x00, 0x20), (byte)'+', (byte)'=', .. Bytes(0x7f, 0xff)]);
+    private static readonly SearchValues<byte> _xtext = SearchValues.Create(
+        [.. Bytes(0x00, 0x20), (byte)'+', (byte)'=', .. Bytes(0x7f, 0xff)]);
 
     /// <summary>
-    /// For <c>Auth-User</c>, <c>Auth-Pass</c> and <c>Auth-SSL-Cert</c>: 0x00–0x20 and <c>%</c> become <c>%XX</c> in upper case, everything else
-    /// (0x7F–0xFF too) stays raw, as auth servers written for nginx expect.
+    /// For <c>Auth-User</c>, <c>Auth-Pass</c> and <c>Auth-SSL-Cert</c>: 0x00–0x20 and <c>%</c> become <c>%XX</c> in upper case,
+    /// everything else (0x7F–0xFF too) stays raw, as auth servers written for nginx expect.
     /// </summary>
     public static void WriteAuthHttp(ReadOnlySpan<byte> value, IBufferWriter<byte> destination) =>
         Write(value, (byte)'%', _authHttp, destination);

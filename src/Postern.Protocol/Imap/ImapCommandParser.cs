@@ -56,7 +56,6 @@ public sealed class ImapCommandParser
         LiteralPlus,
         LiteralClosed,
         LiteralLineEnd,
-        Literal,
         AfterLiteral,
         LineEnd,
         Invalid,
@@ -103,12 +102,6 @@ public sealed class ImapCommandParser
         int limit = Math.Min(buffer.Length, _capacity);
         while (_position < limit)
         {
-            if (_state == State.Literal)
-            {
-                SkipLiteral(limit);
-                continue;
-            }
-
             byte ch = buffer[_position++];
             ExaminedBytes++;
             switch (Step(ch, buffer))
@@ -312,18 +305,11 @@ public sealed class ImapCommandParser
 
         _argumentStart = _position;
         AddArgument(ImapArgumentKind.Literal, _literalBytes);
-        _lineStart = _position + _literalBytes;
-        _state = _literalBytes > 0 ? State.Literal : State.AfterLiteral;
+        // Its bytes are not looked at: go on behind them once they are there.
+        _position += _literalBytes;
+        _lineStart = _position;
+        _state = State.AfterLiteral;
         return _literalNonSync ? Signal.None : Signal.Continue;
-    }
-
-    private void SkipLiteral(int limit)
-    {
-        _position = Math.Min(_lineStart, limit);
-        if (_position == _lineStart)
-        {
-            _state = State.AfterLiteral;
-        }
     }
 
     private Signal Separator(byte ch)

@@ -24,8 +24,8 @@ public enum ImapUpstreamOutcome
 public readonly record struct ImapUpstreamResult(ImapUpstreamOutcome Outcome, ByteRange LogText);
 
 /// <summary>
-/// Classifies what an IMAP upstream answered in the login dialogue, given everything buffered in the current step. Comparison is case-sensitive;
-/// after each step the caller drops the buffer, surplus lines included.
+/// Classifies what an IMAP upstream answered in the login dialogue, given everything buffered in the current step. Comparison is
+/// case-sensitive; after each step the caller drops the buffer, surplus lines included.
 /// </summary>
 public static class ImapUpstreamReply
 {

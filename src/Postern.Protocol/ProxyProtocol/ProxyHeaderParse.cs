@@ -94,7 +94,10 @@ public static class ProxyHeaderFailureText
         _ => default,
     };
 
-    /// <summary>What was received up to the first CR or LF, at most <see cref="ProxyHeaderParser.MaxVersion1Bytes"/>. Foreign bytes: escape them.</summary>
+    /// <summary>
+    /// What was received up to the first CR or LF, at most <see cref="ProxyHeaderParser.MaxVersion1Bytes"/>. Foreign bytes: escape
+    /// them.
+    /// </summary>
     public static ReadOnlySpan<byte> FirstLine(ReadOnlySpan<byte> received)
     {
         int end = received.IndexOfAny((byte)'\r', (byte)'\n');

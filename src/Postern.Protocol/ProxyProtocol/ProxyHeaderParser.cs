@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace Postern.Protocol.ProxyProtocol;
 
 /// <summary>
-/// Parses the header in front of a connection (<c>listen … proxy_protocol</c>; the PROXY protocol specification, versions 1 and 2). Looks from the
-/// start each time, which its limits keep short, and refuses as soon as the bytes cannot become a header.
+/// Parses the header in front of a connection (<c>listen … proxy_protocol</c>; the PROXY protocol specification, versions 1 and 2).
+/// Looks from the start each time, which its limits keep short, and refuses as soon as the bytes cannot become a header.
 /// </summary>
 public static class ProxyHeaderParser
 {

@@ -31,8 +31,8 @@ public static class ProxyHeaderWriter
     private static ReadOnlySpan<byte> MappedPrefix => [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
     /// <summary>
-    /// Version 1: <c>PROXY TCP4|TCP6 CLIENT LOCAL CPORT LPORT</c> CRLF; the word follows the client's family. <c>PROXY UNKNOWN</c> if either end is
-    /// a unix socket.
+    /// Version 1: <c>PROXY TCP4|TCP6 CLIENT LOCAL CPORT LPORT</c> CRLF; the word follows the client's family. <c>PROXY UNKNOWN</c> if
+    /// either end is a unix socket.
     /// </summary>
     public static void WriteVersion1(ProxyHeaderFacts facts, IBufferWriter<byte> destination)
     {

@@ -10,8 +10,8 @@ public static class SaslBase64
     public static int MaxDecodedBytes(int encodedBytes) => (int)((encodedBytes * 3L) / 4);
 
     /// <summary>
-    /// Decodes up to the first <c>=</c>; what follows is ignored and padding is not required. The empty response and a lone <c>=</c> are the
-    /// empty string.
+    /// Decodes up to the first <c>=</c>; what follows is ignored and padding is not required. The empty response and a lone <c>=</c>
+    /// are the empty string.
     /// </summary>
     /// <param name="encoded">One word of a line.</param>
     /// <param name="destination">At least <see cref="MaxDecodedBytes"/>; may start at the same byte as <paramref name="encoded"/>.</param>

@@ -13,7 +13,9 @@ public enum SaslMechanism
     External,
 }
 
-/// <summary>A set of mechanisms to advertise. The numbers are those of <c>AuthMethods</c> in the settings, so the bits can be cast.</summary>
+/// <summary>
+/// A set of mechanisms to advertise. The numbers are those of <c>AuthMethods</c> in the settings, so the bits can be cast.
+/// </summary>
 [Flags]
 public enum SaslMechanisms
 {

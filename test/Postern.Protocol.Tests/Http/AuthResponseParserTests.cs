@@ -115,14 +115,23 @@ public class AuthResponseParserTests
         AssertResponse(expected, "X: " + new string('x', size - 7) + "\r\n\r\n");
 
     [Fact]
+    public void Parse_1024BytesWithoutBlankLine_TooLongAtOnce()
+    {
+        byte[] unfinished = Fragments.Bytes("X: " + new string('x', 1021));
+        Assert.Equal(AuthResponseResult.TooLong, new AuthResponseParser().Parse(unfinished));
+        Assert.Equal(AuthResponseResult.NeedMore, new AuthResponseParser().Parse(unfinished.AsSpan(0, 1023)));
+    }
+
+    [Fact]
     public void Parse_BigBody_DoesNotCount() => AssertResponse("Ok", "Auth-Status: OK\r\n\r\n" + new string('x', 3000));
 
     [Fact]
     public void Reset_ForgetsEverything()
     {
         AuthResponseParser parser = new();
-        parser.Parse(Fragments.Bytes(StatusLine + "Auth-Status: no\r\nAuth-Pass: x\r\nAuth-Wait: 3\r\nContent-Length: 1\r\nContent-Length: 2\r\n"
-            + "Connection: close, keep-alive\r\nTransfer-Encoding: x\r\nAuth-User: u\r\nAuth-Error-Code: 5\r\nAuth-Server: s\r\nAuth-Port: 1\r\n\r\n"));
+        parser.Parse(Fragments.Bytes(StatusLine
+            + "Auth-Status: no\r\nAuth-Pass: x\r\nAuth-Wait: 3\r\nAuth-User: u\r\nAuth-Error-Code: 5\r\nAuth-Server: s\r\nAuth-Port: 1\r\n"
+            + "Content-Length: 1\r\nContent-Length: 2\r\nConnection: close, keep-alive\r\nTransfer-Encoding: x\r\n\r\n"));
         parser.Reset();
         Assert.Equal(AuthResponseResult.Complete, parser.Parse("Content-Length: 3\n\n"u8));
         Assert.Equal("None length=3", Describe(parser, []));
@@ -186,6 +195,8 @@ public class AuthResponseParserTests
             + (parser.HasTransferEncoding ? " chunked" : "")
             + (parser.ConnectionKeepAlive ? " keep-alive" : "")
             + (parser.ConnectionClose ? " close" : "")
-            + (parser.HasStatusLine ? string.Create(CultureInfo.InvariantCulture, $" HTTP/1.{parser.HttpMinorVersion} {parser.StatusCode}") : "");
+            + (parser.HasStatusLine
+                ? string.Create(CultureInfo.InvariantCulture, $" HTTP/1.{parser.HttpMinorVersion} {parser.StatusCode}")
+                : "");
     }
 }

@@ -42,7 +42,8 @@ public class ImapUpstreamReplyTests
     [InlineData("a11 OK x\r\n", "Refused: a11 OK x")]
     [InlineData("+ more?\r\n", "Refused: + more?")]
     [InlineData("a1\r\n", "Refused: a1")]
-    public void Login_Cases(string reply, string expected) => AssertGrowing(expected, reply, bytes => ImapUpstreamReply.Login(bytes, "a1"u8));
+    public void Login_Cases(string reply, string expected) =>
+        AssertGrowing(expected, reply, bytes => ImapUpstreamReply.Login(bytes, "a1"u8));
 
     [Fact]
     public void Login_AnyBytes_NeverThrows() => Fragments.Mostly("* a1OK+\r\n\r\n").Array[0, 40].Sample(bytes =>

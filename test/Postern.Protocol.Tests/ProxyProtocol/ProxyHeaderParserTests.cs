@@ -85,7 +85,8 @@ public class ProxyHeaderParserTests
         string source = new('\u00aa', 16);
         string destination = new('\u00bb', 16);
         AssertHeader(
-            $"v2 {new string('a', 32)}:256 {new string('b', 32)}:2 +1", $"{Signature}\u0021\u0021\0\u0024{source}{destination}\u0001\0\0\u0002x");
+            $"v2 {new string('a', 32)}:256 {new string('b', 32)}:2 +1",
+            $"{Signature}\u0021\u0021\0\u0024{source}{destination}\u0001\0\0\u0002x");
     }
 
     [Fact]
@@ -109,7 +110,8 @@ public class ProxyHeaderParserTests
 
     [Fact]
     public void Parse_AnyBytes_NeverThrowsAndIsStable() => Gen.Select(
-        Gen.OneOf(Gen.Const("PROXY "), Gen.Const("PROXY TCP4 "), Gen.Const(Signature), Gen.Const(Signature + "\u0021\u0011\0"), Gen.Const("")),
+        Gen.OneOf(Gen.Const("PROXY "), Gen.Const("PROXY TCP4 "), Gen.Const(Signature),
+            Gen.Const(Signature + "\u0021\u0011\0"), Gen.Const("")),
         Fragments.Mostly("TCP46 :.0123456789\r\n\0").Array[0, 120]).Sample((prefix, rest) =>
         {
             byte[] bytes = [.. Fragments.Bytes(prefix), .. rest];

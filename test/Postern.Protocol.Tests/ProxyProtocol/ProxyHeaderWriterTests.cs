@@ -29,7 +29,8 @@ public class ProxyHeaderWriterTests
     public void WriteVersion2_NoTls_AddressesAndChecksum(string client, string local, string expectedBehindSignature)
     {
         byte[] header = Version2(Facts(client, local));
-        Assert.Equal("0d0a0d0a000d0a515549540a" + expectedBehindSignature + "030004", Convert.ToHexStringLower(header.AsSpan(0, header.Length - 4)));
+        Assert.Equal(
+            "0d0a0d0a000d0a515549540a" + expectedBehindSignature + "030004", Convert.ToHexStringLower(header.AsSpan(0, header.Length - 4)));
         AssertChecksum(header);
     }
 
@@ -51,7 +52,8 @@ public class ProxyHeaderWriterTests
         };
         byte[] header = Version2(Facts("1.2.3.4", "127.0.0.1") with { Tls = tls });
         Assert.Equal(
-            ["02:mx.test", "01:imap", "20:07 00000012", "21:TLSv1.3", "22:me", "23:TLS_AES_128_GCM_SHA256", "24:RSA-SHA256", "25:RSA2048", "03"],
+            ["02:mx.test", "01:imap", "20:07 00000012", "21:TLSv1.3", "22:me", "23:TLS_AES_128_GCM_SHA256", "24:RSA-SHA256",
+                "25:RSA2048", "03"],
             Tlvs(header));
         AssertChecksum(header);
     }

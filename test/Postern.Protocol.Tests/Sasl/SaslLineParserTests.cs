@@ -63,7 +63,8 @@ public class SaslLineParserTests
             SaslLine line = default;
             while (start < length && (line = parser.Parse(input.AsSpan(start..length))).Status != SaslLineStatus.NeedMore)
             {
-                lines.Add(line.Status == SaslLineStatus.Complete ? $"[{Fragments.Text(line.Word.In(input.AsSpan(start)))}]" : line.Status.ToString());
+                string word = Fragments.Text(line.Word.In(input.AsSpan(start)));
+                lines.Add(line.Status == SaslLineStatus.Complete ? $"[{word}]" : line.Status.ToString());
                 if (line.Status == SaslLineStatus.TooLong)
                 {
                     return string.Join(' ', lines);
