@@ -22,7 +22,7 @@ public sealed record MainSettings
 
     public bool MasterProcess { get; init; } = true;
 
-    /// <summary>Absolute path of the pid file.</summary>
+    /// <summary>Absolute path of the pid file; empty = none (<c>postern demo</c>).</summary>
     public required string PidFile { get; init; }
 
     public required IReadOnlyList<ErrorLogSettings> ErrorLogs { get; init; }

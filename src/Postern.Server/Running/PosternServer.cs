@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
 using Postern.Config;
 using Postern.Interop;
@@ -90,7 +89,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             return 1;
         }
 
-        if (PidFile.Write(settings.PidFile) is { } pidFault)
+        if (settings.PidFile.Length > 0 && PidFile.Write(settings.PidFile) is { } pidFault)
         {
             ReportStart(pidFault, true);
             _sockets.Dispose();
@@ -163,12 +162,19 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
     {
         Log(LogLevel.Notice, "using the \"epoll\" event method");
         Log(LogLevel.Notice, PosternVersion.Text);
-        Log(LogLevel.Notice, "OS: " + RuntimeInformation.OSDescription);
+        Log(LogLevel.Notice, "OS: " + KernelVersion());
         ulong* limits = stackalloc ulong[2];
         if (Libc.getrlimit(Libc.RLIMIT_NOFILE, limits) == 0)
         {
             Log(LogLevel.Notice, string.Create(CultureInfo.InvariantCulture, $"getrlimit(RLIMIT_NOFILE): {limits[0]}:{limits[1]}"));
         }
+    }
+
+    /// <summary>As nginx prints it: <c>Linux 6.1.0</c>.</summary>
+    private static string KernelVersion()
+    {
+        const string Release = "/proc/sys/kernel/osrelease";
+        return "Linux " + (File.Exists(Release) ? File.ReadAllText(Release).Trim() : "");
     }
 
     private void StartLoops(MainSettings settings)
@@ -323,7 +329,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
     private void Finish(MainSettings settings)
     {
         _sockets.Dispose();
-        if (PidFile.Remove(settings.PidFile) is { } fault)
+        if (settings.PidFile.Length > 0 && PidFile.Remove(settings.PidFile) is { } fault)
         {
             Log(LogLevel.Alert, fault);
         }
