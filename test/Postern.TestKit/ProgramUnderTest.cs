@@ -1,0 +1,107 @@
+namespace Postern.TestKit;
+
+/// <summary>The two programs a scenario is played against.</summary>
+public enum MailProxy
+{
+    /// <summary>Debian's nginx with its mail module: the oracle.</summary>
+    Nginx,
+
+    /// <summary>The published native binary, named by the environment variable <c>POSTERN_BINARY</c>.</summary>
+    Postern,
+}
+
+/// <summary>A mail proxy running in the foreground, as one process, from a configuration file in a test's own folder.</summary>
+public sealed class ProgramUnderTest : IAsyncDisposable
+{
+    private const string NginxMailModule = "/usr/lib/nginx/modules/ngx_mail_module.so";
+
+    private readonly RunningProcess _process;
+    private readonly string _errorLog;
+
+    private ProgramUnderTest(RunningProcess process, string errorLog)
+    {
+        _process = process;
+        _errorLog = errorLog;
+    }
+
+    public int ProcessId => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>The error log so far, level info and above, and behind it what went to standard error.</summary>
+    public string Log => (File.Exists(_errorLog) ? ReadShared(_errorLog) : "") + _process.Output;
+
+    /// <summary>
+    /// Starts the program on <c>events { }</c> and <c>mail { }</c> blocks and waits until it listens on the port.
+    /// The surrounding main directives are the same for both programs.
+    /// </summary>
+    /// <param name="proxy">Which program.</param>
+    /// <param name="folder">Where its files go.</param>
+    /// <param name="mailBlock">The whole <c>mail { }</c> block.</param>
+    /// <param name="listenPort">One of the ports the block listens on.</param>
+    /// <param name="workerConnections">The size of the connection table.</param>
+    public static async Task<ProgramUnderTest> StartAsync(
+        MailProxy proxy,
+        TemporaryFolder folder,
+        string mailBlock,
+        int listenPort,
+        int workerConnections = 256)
+    {
+        string errorLog = folder.File("error.log");
+        string configuration = folder.Write(
+            "proxy.conf",
+            $$"""
+            load_module {{NginxMailModule}};
+            daemon off;
+            master_process off;
+            pid {{folder.File("proxy.pid")}};
+            error_log {{errorLog}} info;
+            events { worker_connections {{workerConnections}}; }
+            {{mailBlock}}
+
+            """);
+        RunningProcess process = RunningProcess.Start(
+            ExecutableOf(proxy),
+            ["-p", folder.Path + "/", "-e", folder.File("start.log"), "-c", configuration],
+            folder.Path);
+        try
+        {
+            await process.WaitForListenAsync(listenPort);
+            return new ProgramUnderTest(process, errorLog);
+        }
+        catch (Exception e)
+        {
+            await process.DisposeAsync();
+            throw new InvalidOperationException($"{e.Message}\n{await File.ReadAllTextAsync(configuration)}", e);
+        }
+    }
+
+    /// <summary>The file to start. A postern that is not there is a failure, never a skipped test.</summary>
+    public static string ExecutableOf(MailProxy proxy)
+    {
+        if (proxy == MailProxy.Nginx)
+        {
+            const string nginx = "/usr/sbin/nginx";
+            return File.Exists(nginx) && File.Exists(NginxMailModule)
+                ? nginx
+                : throw new InvalidOperationException("nginx with its mail module is not installed; ./test.sh installs it.");
+        }
+
+        string? path = Environment.GetEnvironmentVariable("POSTERN_BINARY");
+        if (string.IsNullOrEmpty(path))
+        {
+            throw new InvalidOperationException("POSTERN_BINARY does not name the published postern; ./test.sh publishes and names it.");
+        }
+
+        return File.Exists(path) ? Path.GetFullPath(path) : throw new InvalidOperationException($"POSTERN_BINARY names \"{path}\", which does not exist.");
+    }
+
+    public async ValueTask DisposeAsync() => await _process.DisposeAsync();
+
+    private static string ReadShared(string path)
+    {
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using var reader = new StreamReader(stream, System.Text.Encoding.Latin1);
+        return reader.ReadToEnd();
+    }
+}
