@@ -7,7 +7,8 @@ internal sealed class UnfinishedRunner(StandardStreams streams) : IServerRunner
 {
     public static int NoDemo(StandardStreams streams) => Refuse(streams, "the demo is not built yet");
 
-    public int Run(MainSettings settings, CommandLine commandLine) => Refuse(streams, "serving is not built yet");
+    public int Run(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine) =>
+        Refuse(streams, "serving is not built yet");
 
     public IReadOnlyList<ConfigMessage> Test(MainSettings settings, CommandLine commandLine) => [];
 

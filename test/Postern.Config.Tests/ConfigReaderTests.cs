@@ -98,7 +98,9 @@ public sealed class ConfigReaderTests : IDisposable
 
         Assert.Empty(reader.Messages);
         Assert.Equal(["a", "deep", "b", "end"], _mail!.Get(_words));
-        Assert.Equal(["main.conf", "conf.d/a.conf", "conf.d/deep", "conf.d/b.conf"], reader.Files.Select(file => file.Path[_folder.Path.Length..]));
+        Assert.Equal(
+            ["main.conf", "conf.d/a.conf", "conf.d/deep", "conf.d/b.conf"],
+            reader.Files.Select(file => file.Path[_folder.Path.Length..]));
     }
 
     [Fact]
@@ -125,7 +127,10 @@ public sealed class ConfigReaderTests : IDisposable
         reader.ReadParameter("nosuch; mail {"u8.ToArray(), _main);
 
         Assert.Equal(
-            ["[emerg] unknown directive \"nosuch\" in command line", "[emerg] block directives are not supported in -g option in command line"],
+            [
+                "[emerg] unknown directive \"nosuch\" in command line",
+                "[emerg] block directives are not supported in -g option in command line",
+            ],
             reader.Messages.Select(message => message.Render()));
     }
 
@@ -157,7 +162,8 @@ public sealed class ConfigReaderTests : IDisposable
             Directive.Text("inner", ConfigContexts.Server, _text),
             Directive.ForeignBlock("foreign", ConfigContexts.Main, call => call.SkipBlock()),
             Directive.Block("mail", ConfigContexts.Main, call => call.ReadBlock(ConfigContexts.Mail, _mail = new(null, call.Position))),
-            Directive.Block("server", ConfigContexts.Mail, call => call.ReadBlock(ConfigContexts.Server, _server = new(call.Scope, call.Position))),
+            Directive.Block("server", ConfigContexts.Mail, call =>
+                call.ReadBlock(ConfigContexts.Server, _server = new(call.Scope, call.Position))),
         ],
         new ConfigEnvironment { Prefix = _folder.Path, ConfigDirectory = _folder.Path, ResolveHost = _ => [] });
 }

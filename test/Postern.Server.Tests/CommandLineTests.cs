@@ -25,7 +25,16 @@ public sealed class CommandLineTests
 
     [Fact]
     public void Parse_Options_MayBeClusteredAndAttached() => Assert.Equal(
-        new CommandLine { Test = true, Quiet = true, ConfigFile = "f", Prefix = "p", ErrorLog = "e", Directives = "daemon off;", Signal = "stop" },
+        new CommandLine
+        {
+            Test = true,
+            Quiet = true,
+            ConfigFile = "f",
+            Prefix = "p",
+            ErrorLog = "e",
+            Directives = "daemon off;",
+            Signal = "stop",
+        },
         CommandLine.Parse(["-tqc", "f", "-pp", "-e", "e", "-g", "daemon off;", "-sstop", "-"], out _));
 
     [Theory]

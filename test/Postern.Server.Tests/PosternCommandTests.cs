@@ -44,7 +44,9 @@ public sealed class PosternCommandTests : ConfigurationTests, IServerRunner
     public void Execute_Demo_IsDispatched() => Assert.Equal(42, Execute("demo", "now"));
 
     [Theory]
-    [InlineData("-t", "nginx: the configuration file DIR/n.conf syntax is ok\nnginx: configuration file DIR/n.conf test is successful\n")]
+    [InlineData(
+        "-t",
+        "nginx: the configuration file DIR/n.conf syntax is ok\nnginx: configuration file DIR/n.conf test is successful\n")]
     [InlineData("-tq", "")]
     public void Execute_TestOfGoodFile_Succeeds(string option, string expected)
     {
@@ -55,7 +57,9 @@ public sealed class PosternCommandTests : ConfigurationTests, IServerRunner
 
     [Theory]
     [InlineData("events { nosuch; }", "nginx: [emerg] unknown directive \"nosuch\" in DIR/n.conf:1\n")]
-    [InlineData("mail {}", "nginx: the configuration file DIR/n.conf syntax is ok\nnginx: [emerg] no \"events\" section in configuration\n")]
+    [InlineData(
+        "mail {}",
+        "nginx: the configuration file DIR/n.conf syntax is ok\nnginx: [emerg] no \"events\" section in configuration\n")]
     public void Execute_TestOfBadFile_Fails(string text, string expected)
     {
         Assert.Equal(1, ExecuteFile(text, "-t"));
@@ -121,7 +125,7 @@ public sealed class PosternCommandTests : ConfigurationTests, IServerRunner
         Assert.Equal($"nginx: {expected}\n", Error());
     }
 
-    int IServerRunner.Run(MainSettings settings, CommandLine commandLine)
+    int IServerRunner.Run(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)
     {
         _running = settings;
         return 7;
@@ -136,7 +140,8 @@ public sealed class PosternCommandTests : ConfigurationTests, IServerRunner
     }
 
     private int Execute(params string[] arguments) =>
-        new PosternCommand(this, rest => rest.Count == 1 ? 42 : 0, () => "OpenSSL 9.9", new StandardStreams(_output, _error)).Execute(arguments);
+        new PosternCommand(this, rest => rest.Count == 1 ? 42 : 0, () => "OpenSSL 9.9", new StandardStreams(_output, _error))
+            .Execute(arguments);
 
     private string Error() => Shown(_error);
 

@@ -32,7 +32,9 @@ public sealed class ListenTests : ConfigurationTests
     [Fact]
     public void Listen_Parameters_AreRead()
     {
-        ListenSettings listen = Listen("[::]:143 ssl proxy_protocol backlog=99 rcvbuf=64k sndbuf=1m ipv6only=off so_keepalive=30m::10", Tls)[0];
+        ListenSettings listen = Listen(
+            "[::]:143 ssl proxy_protocol backlog=99 rcvbuf=64k sndbuf=1m ipv6only=off so_keepalive=30m::10",
+            Tls)[0];
 
         Assert.Equal(
             new ListenSettings

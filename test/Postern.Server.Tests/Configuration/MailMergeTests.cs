@@ -38,7 +38,9 @@ public sealed class MailMergeTests : ConfigurationTests
             + "proxy_timeout 9m; proxy_pass_error_message off; proxy_smtp_auth off; proxy_protocol on; xclient on;", server: directives);
 
         Assert.Equal(Facts(inherited), Facts(overridden));
-        Assert.Equal((TimeSpan.FromSeconds(1), "a", 1, 1024, 1024, TimeSpan.FromMinutes(1), true, true, OutgoingProxyProtocol.V2, false), Facts(inherited));
+        Assert.Equal(
+            (TimeSpan.FromSeconds(1), "a", 1, 1024, 1024, TimeSpan.FromMinutes(1), true, true, OutgoingProxyProtocol.V2, false),
+            Facts(inherited));
     }
 
     [Fact]
@@ -97,7 +99,9 @@ public sealed class MailMergeTests : ConfigurationTests
     [Fact]
     public void Tls_Paths_AreRelativeToTheConfiguration()
     {
-        TlsServerSettings tls = Server("ssl_certificate a.pem; ssl_certificate /b.pem;", "ssl_certificate_key k; ssl_certificate_key data:x; starttls ON;").Tls;
+        TlsServerSettings tls = Server(
+            "ssl_certificate a.pem; ssl_certificate /b.pem;",
+            "ssl_certificate_key k; ssl_certificate_key data:x; starttls ON;").Tls;
 
         Assert.Equal([Folder + "a.pem", "/b.pem"], tls.Certificates);
         Assert.Equal([Folder + "k", "data:x"], tls.CertificateKeys);
@@ -106,7 +110,10 @@ public sealed class MailMergeTests : ConfigurationTests
 
     [Theory]
     [InlineData("starttls on;", "", "no \"ssl_certificate\" is defined for the \"starttls\" directive in n.conf:2")]
-    [InlineData("", "starttls only; ssl_certificate a;", "no \"ssl_certificate_key\" is defined for the \"starttls\" directive in n.conf:4")]
+    [InlineData(
+        "",
+        "starttls only; ssl_certificate a;",
+        "no \"ssl_certificate_key\" is defined for the \"starttls\" directive in n.conf:4")]
     [InlineData(
         "ssl_certificate a; ssl_certificate b;",
         "starttls on; ssl_certificate_key k;",
@@ -119,13 +126,16 @@ public sealed class MailMergeTests : ConfigurationTests
     public void Tls_NotNeeded_IsNotChecked() => Assert.False(Server("ssl_certificate a;", "ssl_ciphers BOGUS;").Tls.Needed);
 
     [Fact]
-    public void Tls_Protocols_AreReplacedAsAWhole() =>
-        Assert.Equal(TlsProtocols.TLSv1 | TlsProtocols.TLSv11, Server("ssl_protocols TLSv1.3;", "ssl_protocols TLSv1; ssl_protocols tlsv1.1;").Tls.Protocols);
+    public void Tls_Protocols_AreReplacedAsAWhole() => Assert.Equal(
+        TlsProtocols.TLSv1 | TlsProtocols.TLSv11,
+        Server("ssl_protocols TLSv1.3;", "ssl_protocols TLSv1; ssl_protocols tlsv1.1;").Tls.Protocols);
 
     [Fact]
     public void RealIP_Ranges_AreMasked()
     {
-        IReadOnlyList<TrustedProxy> from = Server("set_real_ip_from 9.9.9.9;", "set_real_ip_from 10.1.2.3/9; set_real_ip_from unix:; set_real_ip_from two.example;").RealIPFrom;
+        IReadOnlyList<TrustedProxy> from = Server(
+            "set_real_ip_from 9.9.9.9;",
+            "set_real_ip_from 10.1.2.3/9; set_real_ip_from unix:; set_real_ip_from two.example;").RealIPFrom;
 
         Assert.Equal(
             ["0A000000/9", "/0", "C0000201/32", "20010DB8000000000000000000000001/128", "C0000201/32"],
@@ -138,14 +148,18 @@ public sealed class MailMergeTests : ConfigurationTests
         ResolverSettings resolver = Server("resolver 127.0.0.1 [::1]:5353 one.example valid=30s ipv6=off; resolver_timeout 5s;").Resolver!;
 
         Assert.Equal(["127.0.0.1:53", "[::1]:5353", "192.0.2.7:53"], resolver.Servers.Select(server => server.ToString()));
-        Assert.Equal((TimeSpan.FromSeconds(30), true, false, TimeSpan.FromSeconds(5)), (resolver.Valid, resolver.IPv4, resolver.IPv6, resolver.Timeout));
+        Assert.Equal(
+            (TimeSpan.FromSeconds(30), true, false, TimeSpan.FromSeconds(5)),
+            (resolver.Valid, resolver.IPv4, resolver.IPv6, resolver.Timeout));
         Assert.Null(Server("resolver 127.0.0.1;", "resolver off;").Resolver);
     }
 
     [Fact]
     public void ErrorLogs_OfTheServer_ReplaceTheOthers()
     {
-        Assert.Equal([Folder + "b", Folder + "c"], Server("error_log a;", "error_log b info; error_log c;").ErrorLogs!.Select(log => log.Path));
+        Assert.Equal(
+            [Folder + "b", Folder + "c"],
+            Server("error_log a;", "error_log b info; error_log c;").ErrorLogs!.Select(log => log.Path));
         Assert.Equal([LogLevel.Warn], Server("error_log a warn;").ErrorLogs!.Select(log => log.Level));
     }
 
@@ -153,9 +167,13 @@ public sealed class MailMergeTests : ConfigurationTests
     public void ProxyBuffer_TooSmall_IsRaisedWithAWarning()
     {
         Assert.Equal(128, Server("proxy_buffer 10;").ProxyBufferBytes);
-        Assert.Equal(["[warn] \"proxy_buffer\" is too small, 128 bytes are used in n.conf:1"], Messages("events {} mail { proxy_buffer 10; }"));
+        Assert.Equal(
+            ["[warn] \"proxy_buffer\" is too small, 128 bytes are used in n.conf:1"],
+            Messages("events {} mail { proxy_buffer 10; }"));
     }
 
-    private static object Facts(MailServerSettings server) => (server.Timeout, server.ServerName, server.MaxErrors, server.ClientBufferBytes,
-        server.ProxyBufferBytes, server.ProxyTimeout, server.ProxyPassErrorMessage, server.ProxySmtpAuth, server.ProxyProtocol, server.XClient);
+    private static object Facts(MailServerSettings server) => (
+        server.Timeout, server.ServerName, server.MaxErrors, server.ClientBufferBytes,
+        server.ProxyBufferBytes, server.ProxyTimeout, server.ProxyPassErrorMessage, server.ProxySmtpAuth, server.ProxyProtocol,
+        server.XClient);
 }
