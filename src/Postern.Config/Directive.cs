@@ -141,7 +141,7 @@ public sealed class Directive
 
                 if ((bits & keyword.Value) != 0)
                 {
-                    call.Warn($"duplicate value \"{keyword.Key}\"");
+                    call.Warn($"duplicate value \"{argument}\"");
                 }
 
                 bits |= keyword.Value;

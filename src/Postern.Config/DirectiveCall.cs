@@ -5,7 +5,8 @@ public sealed class DirectiveCall
 {
     private readonly ConfigReader _reader;
 
-    internal DirectiveCall(ConfigReader reader, Directive directive, IReadOnlyList<string> arguments, ConfigScope scope, ConfigPosition position)
+    internal DirectiveCall(
+        ConfigReader reader, Directive directive, IReadOnlyList<string> arguments, ConfigScope scope, ConfigPosition position)
     {
         _reader = reader;
         Directive = directive;

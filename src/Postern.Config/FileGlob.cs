@@ -40,7 +40,8 @@ internal static class FileGlob
     {
         try
         {
-            return [.. new FileSystemEnumerable<string>(directory, (ref FileSystemEntry entry) => entry.FileName.ToString(), new() { AttributesToSkip = 0 })];
+            return [.. new FileSystemEnumerable<string>(
+                directory, (ref FileSystemEntry entry) => entry.FileName.ToString(), new() { AttributesToSkip = 0 })];
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

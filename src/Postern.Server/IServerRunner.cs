@@ -7,9 +7,12 @@ public interface IServerRunner
 {
     /// <summary>Opens logs, writes the pid file, binds, and serves until told to stop.</summary>
     /// <param name="settings">The configuration.</param>
+    /// <param name="messages">
+    /// What was said while it was read, already on standard error but for the notices; belongs in the log as well.
+    /// </param>
     /// <param name="commandLine">For reloads.</param>
     /// <returns>The exit code.</returns>
-    int Run(MainSettings settings, CommandLine commandLine);
+    int Run(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine);
 
     /// <summary>
     /// The rest of <c>-t</c>: opens certificates and logs, creates the pid file if it is missing and tries to bind, then undoes

@@ -92,7 +92,9 @@ public sealed class PosternCommand(
             return Failure;
         }
 
-        return options.Signal is null ? runner.Run(settings, options) : Signal(options.Signal, settings);
+        return options.Signal is null
+            ? runner.Run(settings, [.. configuration.AllMessages], options)
+            : Signal(options.Signal, settings);
     }
 
     private int Test(CommandLine options, ConfigurationResult configuration)

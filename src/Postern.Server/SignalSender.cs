@@ -34,9 +34,13 @@ internal static class SignalSender
         }
 
         int number = Number(signal);
-        return Libc.kill((int)pid, number) == 0
-            ? null
-            : string.Create(CultureInfo.InvariantCulture, $"[alert] kill({pid}, {number}) failed ({Describe(Marshal.GetLastPInvokeError())})");
+        if (Libc.kill((int)pid, number) == 0)
+        {
+            return null;
+        }
+
+        string reason = Describe(Marshal.GetLastPInvokeError());
+        return string.Create(CultureInfo.InvariantCulture, $"[alert] kill({pid}, {number}) failed ({reason})");
     }
 
     private static int Number(string signal) => signal switch

@@ -115,8 +115,9 @@ public static class MailDirectives
 
     private static MailProtocol? ChooseProtocol(ConfigScope server, DirectiveCall call)
     {
-        MailProtocol? protocol = server.GetOwn(_protocol)
-            ?? server.GetOwn(ListenDirectives.Lines).Select(line => ByPort(line.Addresses[0].Address)).FirstOrDefault(known => known is not null);
+        MailProtocol? protocol = server.GetOwn(_protocol) ?? server.GetOwn(ListenDirectives.Lines)
+            .Select(line => ByPort(line.Addresses[0].Address))
+            .FirstOrDefault(known => known is not null);
         if (protocol is null)
         {
             call.ErrorAt(server.Opened, "unknown mail protocol for server");
@@ -134,7 +135,8 @@ public static class MailDirectives
         _ => null,
     };
 
-    private static MailServerSettings MergeOne(ConfigScope server, MailProtocol protocol, TlsServerSettings tls, AuthHttpSettings auth) => new()
+    private static MailServerSettings MergeOne(
+        ConfigScope server, MailProtocol protocol, TlsServerSettings tls, AuthHttpSettings auth) => new()
     {
         Protocol = protocol,
         Opened = server.Opened,

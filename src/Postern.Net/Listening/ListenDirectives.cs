@@ -10,9 +10,10 @@ public sealed record ListenLine(ConfigPosition Position, IReadOnlyList<ListenSet
 /// <summary>Directive <c>listen</c> (mail-proxy reference 2.2).</summary>
 public static class ListenDirectives
 {
-    /// <summary>The server's lines. Set, though empty, if all of them were faulty.</summary>
+    /// <summary>The server's lines, without the faulty ones.</summary>
     public static readonly Slot<IReadOnlyList<ListenLine>> Lines = new([]);
 
+    /// <summary>Whether there was any line, so that a faulty one is not also reported as missing.</summary>
     private static readonly Slot<bool> _attempted = new(false);
 
     /// <summary>In the mail scope: what all servers listen on.</summary>
@@ -122,7 +123,8 @@ internal static class ListenParameters
         _ => Invalid(call, parameter),
     };
 
-    private static ListenSettings? ApplyIpv6Only(DirectiveCall call, string parameter, string value, ListenSettings settings) => value switch
+    private static ListenSettings? ApplyIpv6Only(
+        DirectiveCall call, string parameter, string value, ListenSettings settings) => value switch
     {
         "on" => settings with { Ipv6Only = true, OwnSocket = true },
         "off" => settings with { Ipv6Only = false, OwnSocket = true },

@@ -39,6 +39,9 @@ public sealed record TlsServerSettings
 
     public TlsProtocols Protocols { get; init; } = TlsProtocols.TLSv12 | TlsProtocols.TLSv13;
 
+    /// <summary>Line of the last <c>ssl_protocols</c>, for messages about versions the library cannot do.</summary>
+    public Config.ConfigPosition ProtocolsPosition { get; init; }
+
     public string Ciphers { get; init; } = "HIGH:!aNULL:!MD5";
 
     public bool PreferServerCiphers { get; init; }

@@ -37,7 +37,8 @@ internal static class ErrorLogDirective
     ];
 
     /// <summary>The file that is added, at level error, when no main <c>error_log</c> names one.</summary>
-    public static IReadOnlyList<ErrorLogSettings> WithDefault(IReadOnlyList<ErrorLogSettings> logs, string target, ConfigEnvironment environment) =>
+    public static IReadOnlyList<ErrorLogSettings> WithDefault(
+        IReadOnlyList<ErrorLogSettings> logs, string target, ConfigEnvironment environment) =>
         logs.Any(log => log.Kind is ErrorLogTargetKind.File or ErrorLogTargetKind.StandardError)
             ? logs
             : [.. logs, FileOrStandardError(target, environment)];

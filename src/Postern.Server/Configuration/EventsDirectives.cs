@@ -83,6 +83,6 @@ internal static class EventsDirectives
             call.Warn($"low address bits of {text} are meaningless");
         }
 
-        call.Warn("\"debug_connection\" is ignored, you need to rebuild nginx using --with-debug option to enable it");
+        call.Warn("\"debug_connection\" is not supported, ignored");
     }
 }

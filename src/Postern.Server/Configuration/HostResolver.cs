@@ -14,16 +14,16 @@ public static class HostResolver
     {
         ArgumentNullException.ThrowIfNull(name);
 
-        // what an IPv4 address can look like to inet_aton(3), such as 127.1
-        if (!name.Contains(':') && IPAddress.TryParse(name, out IPAddress? address))
-        {
-            return [address];
-        }
-
-        // the lookup takes an empty name for this host's own
-        if (name.Length is 0 or > MaxNameLength)
+        // the lookup takes an empty name for this host's own, and IPv6 addresses with brackets for addresses
+        if (name.Length is 0 or > MaxNameLength || name.Contains(':'))
         {
             return [];
+        }
+
+        // what an IPv4 address can look like to inet_aton(3), such as 127.1
+        if (IPAddress.TryParse(name, out IPAddress? address))
+        {
+            return [address];
         }
 
         try

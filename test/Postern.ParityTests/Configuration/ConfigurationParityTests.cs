@@ -1,0 +1,63 @@
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace Postern.ParityTests.Configuration;
+
+/// <summary>
+/// The same configuration file through <c>nginx -t</c> and <c>postern -t</c>: first message, exit code and the line
+/// <c>syntax is ok</c> must agree. Needs Debian's nginx with its mail module, and <c>POSTERN_BINARY</c>.
+/// </summary>
+public sealed partial class ConfigurationParityTests(ConfigurationFolder folder) : IClassFixture<ConfigurationFolder>
+{
+    public static TheoryData<string> Lexer => [.. ConfigurationCases.Lexer];
+
+    public static TheoryData<string> Values => [.. ConfigurationCases.Values.Select(InMail)];
+
+    public static TheoryData<string> Include => [.. ConfigurationCases.Include];
+
+    public static TheoryData<string> Contexts => [.. ConfigurationCases.Contexts];
+
+    public static TheoryData<string> MainAndEvents => [.. ConfigurationCases.MainAndEvents];
+
+    public static TheoryData<string> ErrorLog => [.. ConfigurationCases.ErrorLog];
+
+    public static TheoryData<string> Mail => [.. ConfigurationCases.Mail.Select(InMail)];
+
+    public static TheoryData<string> Listen => [.. ConfigurationCases.Listen.Select(
+        arguments => $"events {{}} mail {{ server {{ listen {arguments}; protocol imap; foo; }} }}")];
+
+    public static TheoryData<string, string> Differences => new(KnownDifferences.All);
+
+    [Theory]
+    [MemberData(nameof(Lexer))]
+    [MemberData(nameof(Values))]
+    [MemberData(nameof(Include))]
+    [MemberData(nameof(Contexts))]
+    [MemberData(nameof(MainAndEvents))]
+    [MemberData(nameof(ErrorLog))]
+    [MemberData(nameof(Mail))]
+    [MemberData(nameof(Listen))]
+    public void Outcome_SameConfiguration_IsNginxs(string configuration)
+    {
+        TestOutcome nginx = folder.TestWithNginx(configuration);
+        TestOutcome expected = nginx with { FirstMessage = AsToday(nginx.FirstMessage) };
+
+        Assert.Equal(expected, folder.TestWithPostern(configuration));
+    }
+
+    [Theory]
+    [MemberData(nameof(Differences))]
+    public void FirstMessage_DocumentedDifference_IsPosterns(string configuration, string expected)
+    {
+        Assert.NotEqual(expected, folder.TestWithNginx(configuration).FirstMessage);
+        Assert.Equal(expected, folder.TestWithPostern(configuration).FirstMessage);
+    }
+
+    private static string InMail(string directives) => $"events {{}} mail {{ {directives} }}";
+
+    /// <summary>What nginx 1.31.5 says where the installed 1.22.1 has other words.</summary>
+    private static string AsToday(string message) => InvalidParameter().Replace(message, "invalid parameter \"$1\"");
+
+    [GeneratedRegex("the invalid \"(.*)\" parameter")]
+    private static partial Regex InvalidParameter();
+}

@@ -1,0 +1,57 @@
+namespace Postern.ParityTests.Configuration;
+
+/// <summary>
+/// Configurations of which postern says something else than nginx 1.22.1, with postern's first message (<c>DIR/</c> removed; empty = none).
+/// Each group has its row in docs/parity.md.
+/// </summary>
+internal static class KnownDifferences
+{
+    private const string Skipped = "[warn] \"http\" block is not supported, skipped in n.conf:1";
+    private const string NoAffinity = "[warn] \"worker_cpu_affinity\" is not supported, ignored in n.conf:1";
+    private const string NoDebug = "[emerg] nginx was built without debug support in n.conf:1";
+    private const string NoEnv = "[warn] \"env\" is not supported, ignored: the environment is kept as inherited in n.conf:1";
+
+    public static readonly (string Configuration, string Expected)[] All =
+    [
+        // parts postern does not have
+        ("http {}", Skipped),
+        ("http { server { location / { return 200 \"}\"; } } } events {}", Skipped),
+        ("events {} stream { }", "[warn] \"stream\" block is not supported, skipped in n.conf:1"),
+        ("events { debug_connection 10.0.0.1; }", "[warn] \"debug_connection\" is not supported, ignored in n.conf:1"),
+        ("worker_cpu_affinity 01 10; events {}", NoAffinity),
+        ("worker_cpu_affinity auto; events {}", NoAffinity),
+        ("env FOO=bar; events {}", NoEnv),
+        ("load_module foo.so; events {}", ""),
+        ("ssl_engine foo; events {}", "[warn] \"ssl_engine\" is not supported, ignored in n.conf:1"),
+
+        // Debian's nginx is a debug build
+        ("error_log memory:1k; events {}", NoDebug),
+        ("error_log memory:64k; events {}", NoDebug),
+
+        // newer than 1.22.1
+        ("events {} mail { proxy_protocol v2; }", ""),
+        ("events {} mail { proxy_protocol maybe; }", "[emerg] invalid value \"maybe\" in n.conf:1"),
+        ("events {} mail { resolver 127.0.0.1 ipv4=off; }", ""),
+        ("events {} mail { resolver 127.0.0.1 ipv4=off ipv6=off; }", "[emerg] \"ipv4\" and \"ipv6\" cannot both be \"off\" in n.conf:1"),
+        ("ssl_object_cache_inheritable on; events {}", ""),
+        ("events {} mail { ssl on; }", "[emerg] unknown directive \"ssl\" in n.conf:1"),
+
+        // nginx does something nobody can want
+        ("worker_processes 0; events {}", "[warn] \"worker_processes\" 0 would serve no connection, 1 is used in n.conf:1"),
+        ("events {} mail { proxy_buffer 0; }", "[warn] \"proxy_buffer\" is too small, 128 bytes are used in n.conf:1"),
+        ("events {} mail { imap_client_buffer 9007199254740991k; }", "[emerg] \"imap_client_buffer\" directive invalid value in n.conf:1"),
+        ("events {} mail { timeout m1; }", "[emerg] \"timeout\" directive invalid value in n.conf:1"),
+        ("events {} mail { server { listen 127.0.0.1; foo; } }",
+            "[emerg] no port in \"127.0.0.1\" of the \"listen\" directive in n.conf:1"),
+        ("events {} mail { server { listen *; foo; } }", "[emerg] no port in \"*\" of the \"listen\" directive in n.conf:1"),
+        ("events {} mail { server { listen [::1]; foo; } }", "[emerg] no port in \"[::1]\" of the \"listen\" directive in n.conf:1"),
+        ("events {} #" + new string('x', 5000) + "\n", ""),
+
+        // not yet
+        ("events {} mail { auth_http 127.0.0.1:1; server { listen 14311; protocol pop3; } }",
+            "[emerg] the \"pop3\" protocol is not supported yet in n.conf:1"),
+        ("events {} mail { auth_http 127.0.0.1:1;\nserver {\nlisten 14312; protocol smtp; } }",
+            "[emerg] the \"smtp\" protocol is not supported yet in n.conf:2"),
+        ("events {} mail { ssl_session_timeout 5m; }", "[emerg] unknown directive \"ssl_session_timeout\" in n.conf:1"),
+    ];
+}
