@@ -74,7 +74,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         return faults;
     }
 
-    public int Run(MainSettings settings, CommandLine commandLine)
+    public int Run(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)
     {
         ApplyLimits(settings);
         _generation = Generation.TryBuild(settings, observer, out List<ConfigMessage> faults);
@@ -84,6 +84,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             return 1;
         }
 
+        LogConfiguration(messages);
         if (!_sockets.TryOpen(_generation.Plans, Loops(settings), ReportStart, out _))
         {
             return 1;
@@ -148,6 +149,24 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         }
 
         Log(level, message);
+    }
+
+    /// <summary>What was said about the configuration also goes to its log.</summary>
+    private void LogConfiguration(IEnumerable<ConfigMessage> messages)
+    {
+        foreach (ConfigMessage message in messages)
+        {
+            string rendered = message.Render();
+            Log(
+                message.Severity switch
+                {
+                    ConfigSeverity.Notice => LogLevel.Notice,
+                    ConfigSeverity.Warn => LogLevel.Warn,
+                    ConfigSeverity.Crit => LogLevel.Crit,
+                    _ => LogLevel.Emerg,
+                },
+                rendered[(rendered.IndexOf(']', StringComparison.Ordinal) + 2)..]);
+        }
     }
 
     private void WarnWhatIsMissing(MainSettings settings)
@@ -281,11 +300,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
     {
         Log(LogLevel.Notice, "reconfiguring");
         ConfigurationResult result = ConfigurationLoader.Load(commandLine.ToSource());
-        foreach (ConfigMessage message in result.AllMessages)
-        {
-            Log(message.IsError ? LogLevel.Emerg : LogLevel.Warn, message.Render()[(message.Render().IndexOf(']', StringComparison.Ordinal) + 2)..]);
-        }
-
+        LogConfiguration(result.AllMessages);
         if (result.Settings is null)
         {
             return;
