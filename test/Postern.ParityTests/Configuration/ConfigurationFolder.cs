@@ -17,6 +17,7 @@ public sealed class ConfigurationFolder : IDisposable
     /// <summary>Debian builds the mail module as a shared object; postern accepts the directive.</summary>
     private const string Globals = "load_module /usr/lib/nginx/modules/ngx_mail_module.so; pid x.pid;";
 
+    private readonly Lock _turn = new();
     private readonly string _path = Directory.CreateTempSubdirectory("postern-parity-").FullName + "/";
 
     public ConfigurationFolder()
@@ -45,7 +46,16 @@ public sealed class ConfigurationFolder : IDisposable
 
     public void Dispose() => Directory.Delete(_path, recursive: true);
 
+    // One at a time: all use the same file name, because it is part of the messages.
     private TestOutcome Test(string program, string configuration)
+    {
+        lock (_turn)
+        {
+            return TestAlone(program, configuration);
+        }
+    }
+
+    private TestOutcome TestAlone(string program, string configuration)
     {
         Write("n.conf", configuration);
         ProcessStartInfo start = new(program, ["-t", "-p", _path, "-c", "n.conf", "-e", LogOption, "-g", Globals])
