@@ -110,7 +110,7 @@ public static class MailDirectives
         AuthHttpSettings?[] auth = [.. scopes.Select(scope => AuthHttpDirectives.Merge(scope, call))];
         return call.HasErrors
             ? []
-            : [.. scopes.Select((scope, i) => WithProtocol(scope, MergeOne(scope, protocols[i]!.Value, tls[i]!, auth[i]!)))];
+            : [.. scopes.Select((scope, i) => WithProtocol(scope, Make(scope, protocols[i]!.Value, tls[i]!, auth[i]!)))];
     }
 
     private static MailProtocol? ChooseProtocol(ConfigScope server, DirectiveCall call)
@@ -135,8 +135,7 @@ public static class MailDirectives
         _ => null,
     };
 
-    private static MailServerSettings MergeOne(
-        ConfigScope server, MailProtocol protocol, TlsServerSettings tls, AuthHttpSettings auth) => new()
+    private static MailServerSettings Make(ConfigScope server, MailProtocol protocol, TlsServerSettings tls, AuthHttpSettings auth) => new()
     {
         Protocol = protocol,
         Opened = server.Opened,

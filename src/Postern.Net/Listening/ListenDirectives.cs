@@ -109,7 +109,7 @@ internal static class ListenParameters
             "sndbuf=" => Size(value) is int bytes
                 ? settings with { SendBufferBytes = bytes, OwnSocket = true }
                 : Fail(call, $"invalid sndbuf \"{parameter}\""),
-            "ipv6only=" => ApplyIpv6Only(call, parameter, value, settings),
+            "ipv6only=" => ApplyIpv6(call, parameter, value, settings),
             "so_keepalive=" => ApplyKeepAlive(call, value, settings),
             _ => Invalid(call, parameter),
         };
@@ -123,8 +123,7 @@ internal static class ListenParameters
         _ => Invalid(call, parameter),
     };
 
-    private static ListenSettings? ApplyIpv6Only(
-        DirectiveCall call, string parameter, string value, ListenSettings settings) => value switch
+    private static ListenSettings? ApplyIpv6(DirectiveCall call, string parameter, string value, ListenSettings settings) => value switch
     {
         "on" => settings with { Ipv6Only = true, OwnSocket = true },
         "off" => settings with { Ipv6Only = false, OwnSocket = true },

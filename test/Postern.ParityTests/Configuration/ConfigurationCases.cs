@@ -4,7 +4,7 @@ namespace Postern.ParityTests.Configuration;
 internal static class ConfigurationCases
 {
     /// <summary>Makes a file longer than nginx's buffer, so that the limit on a word shows before the end of the file does.</summary>
-    private static readonly string Padding = new('\n', 5000);
+    private static readonly string _padding = new('\n', 5000);
 
     /// <summary>1.1 and 1.2: words, quotes, escapes, terminators, names, contexts, numbers of arguments.</summary>
     public static readonly string[] Lexer =
@@ -66,17 +66,17 @@ internal static class ConfigurationCases
         "events x {",
         "server {}",
         "events {}\n\n\nuser\na\nb\nc;\n",
-        "user " + new string('x', 4094) + ";" + Padding,
-        "user " + new string('x', 4095) + ";" + Padding,
-        "user " + new string('x', 4096) + ";" + Padding,
-        "user \"" + new string('x', 4094) + "\";" + Padding,
-        "user \"" + new string('x', 4095) + "\";" + Padding,
-        "user \"" + new string('x', 4096) + "\";" + Padding,
-        "user '" + new string('x', 4094) + "';" + Padding,
-        "user '" + new string('x', 4095) + "';" + Padding,
-        "user '" + new string('x', 4096) + "';" + Padding,
-        "user " + new string('x', 1500) + ";" + Padding,
-        "events {}" + Padding + "foo" + new string('x', 1010) + ";",
+        "user " + new string('x', 4094) + ";" + _padding,
+        "user " + new string('x', 4095) + ";" + _padding,
+        "user " + new string('x', 4096) + ";" + _padding,
+        "user \"" + new string('x', 4094) + "\";" + _padding,
+        "user \"" + new string('x', 4095) + "\";" + _padding,
+        "user \"" + new string('x', 4096) + "\";" + _padding,
+        "user '" + new string('x', 4094) + "';" + _padding,
+        "user '" + new string('x', 4095) + "';" + _padding,
+        "user '" + new string('x', 4096) + "';" + _padding,
+        "user " + new string('x', 1500) + ";" + _padding,
+        "events {}" + _padding + "foo" + new string('x', 1010) + ";",
         "user " + new string('x', 5000),
     ];
 
