@@ -60,7 +60,7 @@ public abstract class MailSession
     private protected Span<byte> Input => _input.AsSpan(_start, _end - _start);
 
     /// <summary>Most bytes one command may have; also the size of the input buffer.</summary>
-    private protected int InputCapacity => Server.Settings.ClientBufferBytes;
+    private protected int InputCapacity => Math.Max(1, Server.Settings.ClientBufferBytes);
 
     /// <summary>What the client hears when something goes wrong on our side of the proxy.</summary>
     private protected abstract ReadOnlySpan<byte> InternalServerError { get; }

@@ -73,7 +73,7 @@ internal static class ErrorLogDirective
         return FileOrStandardError(target, call.Environment);
     }
 
-    private static ErrorLogSettings FileOrStandardError(string target, ConfigEnvironment environment) => target == "stderr"
+    private static ErrorLogSettings FileOrStandardError(string target, ConfigEnvironment environment) => target is "stderr" or ""
         ? new ErrorLogSettings { Kind = ErrorLogTargetKind.StandardError }
         : new ErrorLogSettings { Kind = ErrorLogTargetKind.File, Path = environment.UnderPrefix(target) };
 
