@@ -106,7 +106,7 @@ public static class MailDirectives
     private static List<MailServerSettings> Merge(IReadOnlyList<ConfigScope> scopes, DirectiveCall call)
     {
         MailProtocol?[] protocols = [.. scopes.Select(scope => ChooseProtocol(scope, call))];
-        TlsServerSettings?[] tls = [.. scopes.Select(scope => TlsDirectives.Merge(scope, call))];
+        TlsServerSettings?[] tls = [.. scopes.Select((scope, i) => TlsDirectives.Merge(scope, call, MailProtocols.AlpnName(protocols[i])))];
         AuthHttpSettings?[] auth = [.. scopes.Select(scope => AuthHttpDirectives.Merge(scope, call))];
         return call.HasErrors
             ? []

@@ -14,6 +14,19 @@ public enum MailProtocol
     Smtp,
 }
 
+/// <summary>Names of the protocols.</summary>
+public static class MailProtocols
+{
+    /// <summary>The protocol's ALPN id (RFC 7301 registry), which is also the word of <c>Auth-Protocol</c>.</summary>
+    /// <param name="protocol">Null (not known, an error already) counts as imap.</param>
+    public static string AlpnName(MailProtocol? protocol) => protocol switch
+    {
+        MailProtocol.Pop3 => "pop3",
+        MailProtocol.Smtp => "smtp",
+        _ => "imap",
+    };
+}
+
 /// <summary>Sign-in methods of <c>imap_auth</c>, <c>pop3_auth</c>, <c>smtp_auth</c>.</summary>
 [Flags]
 public enum AuthMethods

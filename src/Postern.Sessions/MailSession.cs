@@ -197,9 +197,9 @@ public abstract class MailSession
     }
 
     /// <summary>The session's facts as the auth server is told them.</summary>
-    private protected AuthRequest CreateAuthRequest(string protocol, int attempt, bool needsPassword) => new()
+    private protected AuthRequest CreateAuthRequest(int attempt, bool needsPassword) => new()
     {
-        Protocol = protocol,
+        Protocol = MailProtocols.AlpnName(Server.Settings.Protocol),
         LoginAttempt = attempt,
         ClientAddress = Context.Client,
         NeedsPassword = needsPassword,

@@ -15,6 +15,9 @@ public sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
         SetHandle(context);
     }
 
+    /// <summary>Security level in force (SSL_CTX_set_security_level(3)): TLS 1.0 and 1.1 need 0.</summary>
+    public int SecurityLevel => Libssl.SSL_CTX_get_security_level(handle);
+
     /// <summary>A new SSL object; the caller frees it.</summary>
     internal nint NewConnection()
     {

@@ -47,8 +47,9 @@ public static class TlsDirectives
     /// </summary>
     /// <param name="server">The server's scope.</param>
     /// <param name="call">Takes errors; its environment resolves relative paths.</param>
+    /// <param name="alpnName">The server's protocol: <c>imap</c>, <c>pop3</c>, <c>smtp</c>.</param>
     /// <returns>Null after an error, which has been reported.</returns>
-    public static TlsServerSettings? Merge(ConfigScope server, DirectiveCall call)
+    public static TlsServerSettings? Merge(ConfigScope server, DirectiveCall call, string alpnName)
     {
         ArgumentNullException.ThrowIfNull(server);
         ArgumentNullException.ThrowIfNull(call);
@@ -64,7 +65,7 @@ public static class TlsDirectives
             return null;
         }
 
-        return new TlsServerSettings
+        var settings = new TlsServerSettings
         {
             StartTls = startTls,
             Certificates = [.. certificates.Select(certificate => Resolve(certificate, call))],
@@ -75,6 +76,39 @@ public static class TlsDirectives
             PreferServerCiphers = server.Get(_preferServerCiphers),
             Needed = needed,
         };
+        return needed ? Load(settings, call, alpnName) : settings;
+    }
+
+    /// <summary>Files are opened now, as nginx does it: a bad one is an error of the configuration, without position.</summary>
+    private static TlsServerSettings? Load(TlsServerSettings settings, DirectiveCall call, string alpnName)
+    {
+        foreach (string warning in TlsCapabilities.FindUnsupported(settings.Protocols, out bool anyLeft))
+        {
+            call.WarnAt(settings.ProtocolsPosition, warning);
+            if (!anyLeft)
+            {
+                call.ErrorAt(settings.ProtocolsPosition, "no protocol in \"ssl_protocols\" is supported by the OpenSSL library");
+                return null;
+            }
+        }
+
+        try
+        {
+            TlsContext context = TlsContextFactory.CreateServer(settings, alpnName);
+            if (context.SecurityLevel > 0 && (settings.Protocols & (TlsProtocols.TLSv1 | TlsProtocols.TLSv11)) != 0)
+            {
+                call.WarnAt(
+                    settings.ProtocolsPosition,
+                    "TLSv1 and TLSv1.1 in \"ssl_protocols\" need \"@SECLEVEL=0\" in \"ssl_ciphers\", handshakes with them will fail");
+            }
+
+            return settings with { Context = context };
+        }
+        catch (TlsSettingsException e)
+        {
+            call.ErrorAt(ConfigPosition.None, e.Message);
+            return null;
+        }
     }
 
     private static void ReadStartTls(DirectiveCall call)

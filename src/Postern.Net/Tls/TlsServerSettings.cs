@@ -48,4 +48,7 @@ public sealed record TlsServerSettings
 
     /// <summary>Whether the server needs a TLS context at all: a <c>listen … ssl</c>, or <c>starttls</c> other than off.</summary>
     public bool Needed { get; init; }
+
+    /// <summary>The context made from these settings when the configuration was read; null if none is needed, or not made yet.</summary>
+    public TlsContext? Context { get; init; }
 }

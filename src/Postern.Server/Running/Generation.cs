@@ -78,13 +78,8 @@ internal sealed class Generation : IDisposable
 
         try
         {
-            string alpn = settings.Protocol switch
-            {
-                MailProtocol.Imap => "imap",
-                MailProtocol.Pop3 => "pop3",
-                _ => "smtp",
-            };
-            TlsContext? tls = settings.Tls.Needed ? TlsContextFactory.CreateServer(settings.Tls, alpn) : null;
+            TlsContext? tls = settings.Tls.Context
+                ?? (settings.Tls.Needed ? TlsContextFactory.CreateServer(settings.Tls, MailProtocols.AlpnName(settings.Protocol)) : null);
             return new MailServer(settings, tls, log!) { LoginObserver = observer };
         }
         catch (TlsSettingsException e)

@@ -121,12 +121,23 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     private static ConfigMessage Emerg(string text) => new(ConfigSeverity.Emerg, text, ConfigPosition.None);
 
-    private static unsafe void ApplyLimits(MainSettings settings)
+    private void ApplyLimits(MainSettings settings)
     {
+        // Threads made from here on inherit the priority.
+        if (settings.WorkerPriority != 0 && Libc.setpriority(Libc.PRIO_PROCESS, 0, settings.WorkerPriority) != 0)
+        {
+            Warn($"setpriority({settings.WorkerPriority}) failed");
+        }
+
+        if (settings.WorkingDirectory is { } directory && Libc.chdir(directory) != 0)
+        {
+            Warn($"chdir(\"{directory}\") failed");
+        }
+
         SetLimit(Libc.RLIMIT_NOFILE, settings.WorkerRlimitNofile);
         SetLimit(Libc.RLIMIT_CORE, settings.WorkerRlimitCore);
 
-        static void SetLimit(int resource, long? value)
+        static unsafe void SetLimit(int resource, long? value)
         {
             if (value is { } limit)
             {
@@ -173,8 +184,19 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
     {
         if (settings.Daemon)
         {
-            streams.Error($"{MessagePrefix}[warn] \"daemon on\" is not supported yet, postern stays in the foreground; say \"daemon off;\"");
+            Warn("\"daemon on\" is not supported yet, postern stays in the foreground; say \"daemon off;\"");
         }
+
+        if (settings.User is not null && Libc.geteuid() == 0)
+        {
+            Warn("\"user\" is not supported yet, postern keeps the privileges it was started with");
+        }
+    }
+
+    private void Warn(string message)
+    {
+        streams.Error($"{MessagePrefix}[warn] {message}");
+        Log(LogLevel.Warn, message);
     }
 
     private unsafe void LogStart()

@@ -28,7 +28,7 @@ internal sealed partial class ImapSession
         Deadline.Clear();
         Context.Login = credentials.Login;
         Context.Action = LogActions.HttpAuth;
-        AuthRequest request = CreateAuthRequest("imap", ++_loginAttempt, needsPassword: true);
+        AuthRequest request = CreateAuthRequest(++_loginAttempt, needsPassword: true);
         AuthDecision decision = await Server.AuthOn(Loop).DecideAsync(request, credentials, Context);
         switch (decision)
         {
