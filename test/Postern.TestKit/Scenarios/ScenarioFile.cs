@@ -12,7 +12,7 @@ public static partial class ScenarioFile
     private static readonly HashSet<string> _kinds =
     [
         "C:", "C-", "C.", "C!", "S:", "S-", "S!", "A:", "A<", "A-", "A.", "A!", "auth:", "accept", "refuse:",
-        "U:", "U<", "U-", "U!", "check:", "clock", "elapsed:", "log:", "nolog:",
+        "U:", "U=", "U<", "U-", "U!", "check:", "clock", "elapsed:", "log:", "nolog:",
     ];
 
     public static IReadOnlyList<Scenario> Read(string path)

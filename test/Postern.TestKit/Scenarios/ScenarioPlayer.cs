@@ -15,6 +15,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
 {
     private readonly Scenario _scenario;
     private readonly MailProxy _proxy;
+    private readonly TimeSpan _limit;
     private readonly TemporaryFolder _folder = new();
     private readonly Dictionary<string, string> _values = [];
     private readonly List<ScenarioStep> _logChecks = [];
@@ -27,20 +28,21 @@ public sealed class ScenarioPlayer : IAsyncDisposable
     private bool _clientDone;
     private long _clock = Stopwatch.GetTimestamp();
 
-    private ScenarioPlayer(Scenario scenario, MailProxy proxy)
+    private ScenarioPlayer(Scenario scenario, MailProxy proxy, TimeSpan limit)
     {
+        _limit = limit;
         _scenario = scenario;
         _proxy = proxy;
     }
 
     private ScriptedConnection Auth => _auth ?? throw new InvalidOperationException("No auth request yet.");
 
-    /// <summary>Plays the scenario to its end.</summary>
+    /// <summary>Plays the scenario to its end; each step may take as long as the limit.</summary>
     /// <exception cref="ScenarioFailedException">The conversation went another way.</exception>
-    public static async Task PlayAsync(Scenario scenario, MailProxy proxy)
+    public static async Task PlayAsync(Scenario scenario, MailProxy proxy, TimeSpan? limit = null)
     {
         ArgumentNullException.ThrowIfNull(scenario);
-        await using var player = new ScenarioPlayer(scenario, proxy);
+        await using var player = new ScenarioPlayer(scenario, proxy, limit ?? Deadline.Step);
         await player.StartAsync();
         ScenarioStep[] steps = [.. scenario.Steps.Where(step => step.Only is null || step.Only == proxy)];
         int at = 0;
@@ -171,6 +173,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         "U:" when step.Text.Trim() == "<close>" => ExpectUpstreamCloseAsync(),
         "U:" when step.Text.StartsWith("login", StringComparison.Ordinal) => ExpectUpstreamLoginAsync(step.Text),
         "U:" => ExpectLineAsync(UpstreamAsync, step.Text),
+        "U=" => ExpectBytesAsync(UpstreamAsync, step.Text),
         "U<" => SendAsUpstreamAsync(Render(step) + "\r\n"),
         "U-" => SendAsUpstreamAsync(Render(step)),
         "U!" => ActAsUpstreamAsync(step.Text.Trim()),
@@ -189,7 +192,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
     {
         if (_client is null)
         {
-            _client = await ScriptedConnection.ConnectAsync(int.Parse(_values["listenport"], CultureInfo.InvariantCulture));
+            _client = await ScriptedConnection.ConnectAsync(int.Parse(_values["listenport"], CultureInfo.InvariantCulture), _limit);
             _values["clientport"] = Decimal(((IPEndPoint)_client.Socket.LocalEndPoint!).Port);
         }
 
@@ -200,8 +203,22 @@ public sealed class ScenarioPlayer : IAsyncDisposable
 
     private async Task SendByteByByteAsync(string bytes) => await (await ClientAsync()).WriteByteByByteAsync(bytes);
 
+    // Idle time is what such a scenario is about; nothing waits for an event here.
+    private static bool IsPause(string action, out TimeSpan length)
+    {
+        string[] words = action.Split(' ');
+        length = words is ["pause", var seconds] ? TimeSpan.FromSeconds(double.Parse(seconds, CultureInfo.InvariantCulture)) : TimeSpan.Zero;
+        return words[0] == "pause";
+    }
+
     private async Task ActAsClientAsync(string action)
     {
+        if (IsPause(action, out TimeSpan pause))
+        {
+            await Task.Delay(pause);
+            return;
+        }
+
         ScriptedConnection client = await ClientAsync();
         switch (action)
         {
@@ -355,7 +372,8 @@ public sealed class ScenarioPlayer : IAsyncDisposable
             // A proxy may keep the connection, or come on a new one.
             await Deadline.UntilAsync(
                 () => listener.HasWaiting || open.PendingBytes > 0 || open.Socket is { Connected: true, Available: > 0 },
-                () => "waited in vain for another auth request");
+                () => "waited in vain for another auth request",
+                _limit);
             if (!listener.HasWaiting)
             {
                 return open;
@@ -364,7 +382,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
             await open.DisposeAsync();
         }
 
-        _auth = await listener.AcceptAsync();
+        _auth = await listener.AcceptAsync(_limit);
         return _auth;
     }
 
@@ -438,7 +456,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
 
     // The upstream
 
-    private async Task<ScriptedConnection> UpstreamAsync() => _upstream ??= await _upstreamListener!.AcceptAsync();
+    private async Task<ScriptedConnection> UpstreamAsync() => _upstream ??= await _upstreamListener!.AcceptAsync(_limit);
 
     private async Task SendAsUpstreamAsync(string bytes) => await (await UpstreamAsync()).WriteAsync(bytes);
 
@@ -545,7 +563,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
 
         foreach (ScenarioStep check in _logChecks.Where(check => check.Kind == "log:"))
         {
-            await Deadline.UntilAsync(() => Logged(check), () => $"nothing in the log matches line {check.Line}: {check.Text}");
+            await Deadline.UntilAsync(() => Logged(check), () => $"nothing in the log matches line {check.Line}: {check.Text}", _limit);
         }
 
         foreach (ScenarioStep check in _logChecks.Where(check => check.Kind == "nolog:"))

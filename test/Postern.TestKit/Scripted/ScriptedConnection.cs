@@ -33,11 +33,14 @@ public sealed class ScriptedConnection : IAsyncDisposable
 
     public Socket Socket => _socket;
 
+    /// <summary>How long each read may wait.</summary>
+    public TimeSpan Limit { get; init; } = Deadline.Step;
+
     /// <summary>Bytes received and not yet asked for.</summary>
     public int PendingBytes => _pending.Count;
 
     /// <summary>Connects to a port of 127.0.0.1.</summary>
-    public static async Task<ScriptedConnection> ConnectAsync(int port)
+    public static async Task<ScriptedConnection> ConnectAsync(int port, TimeSpan? limit = null)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -49,7 +52,7 @@ public sealed class ScriptedConnection : IAsyncDisposable
                     return true;
                 },
                 $"a connection to port {port}");
-            return new ScriptedConnection(socket);
+            return new ScriptedConnection(socket) { Limit = limit ?? Deadline.Step };
         }
         catch
         {
@@ -60,7 +63,7 @@ public sealed class ScriptedConnection : IAsyncDisposable
 
     /// <summary>Reads up to and including LF. Null when the other side closed without sending any more bytes.</summary>
     /// <exception cref="EndOfStreamException">It closed in the middle of a line.</exception>
-    public async Task<string?> ReadLineAsync(TimeSpan? limit = null)
+    public async Task<string?> ReadLineAsync()
     {
         while (true)
         {
@@ -70,7 +73,7 @@ public sealed class ScriptedConnection : IAsyncDisposable
                 return Take(end + 1);
             }
 
-            if (!await FillAsync("a line", limit))
+            if (!await FillAsync("a line"))
             {
                 return _pending.Count == 0
                     ? null
@@ -82,7 +85,7 @@ public sealed class ScriptedConnection : IAsyncDisposable
     /// <summary>Reads that many bytes; fewer only when the other side closed.</summary>
     public async Task<string> ReadAsync(int count)
     {
-        while (_pending.Count < count && await FillAsync($"{count} bytes", null))
+        while (_pending.Count < count && await FillAsync($"{count} bytes"))
         {
         }
 
@@ -92,7 +95,7 @@ public sealed class ScriptedConnection : IAsyncDisposable
     /// <summary>Reads everything up to the other side's close; a reset counts as one.</summary>
     public async Task<string> ReadToEndAsync()
     {
-        while (await FillAsync("the end of the connection", null))
+        while (await FillAsync("the end of the connection"))
         {
         }
 
@@ -189,7 +192,7 @@ public sealed class ScriptedConnection : IAsyncDisposable
         _socket.Dispose();
     }
 
-    private async Task<bool> FillAsync(string what, TimeSpan? limit)
+    private async Task<bool> FillAsync(string what)
     {
         if (_ended)
         {
@@ -201,7 +204,7 @@ public sealed class ScriptedConnection : IAsyncDisposable
             int got = await Deadline.WithinAsync(
                 async stop => await _stream.ReadAsync(_chunk, stop),
                 $"{what}; so far \"{Text.Show(Text.Of(_pending.ToArray()))}\"",
-                limit);
+                Limit);
             _ended = got == 0;
             _pending.AddRange(_chunk.AsSpan(0, got));
         }
