@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Postern.Interop;
 
 namespace Postern.Net;
@@ -77,41 +76,15 @@ public sealed unsafe partial class Connection : EventSource
             return null;
         }
 
-        errno = 0;
-        int family = SocketAddresses.NativeFamily(address);
-        int descriptor = Libc.socket(family, Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0);
+        int descriptor = loop.System.Connect(address, out failedCall);
         if (descriptor < 0)
         {
-            errno = Marshal.GetLastPInvokeError();
-            failedCall = "socket()";
+            errno = -descriptor;
             loop.Release();
             return null;
         }
 
-        if (family != Libc.AF_UNIX)
-        {
-            int on = 1;
-
-            // Failing costs latency, not correctness.
-            _ = Libc.setsockopt(descriptor, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, &on, sizeof(int));
-        }
-
-        byte* buffer = stackalloc byte[Libc.SockaddrBytes];
-        int length = SocketAddresses.Write(address, new Span<byte>(buffer, Libc.SockaddrBytes));
-        if (Libc.connect(descriptor, buffer, (uint)length) < 0)
-        {
-            errno = Marshal.GetLastPInvokeError();
-            if (errno != Libc.EINPROGRESS)
-            {
-                failedCall = $"connect() to {address}";
-                loop.System.Close(descriptor);
-                loop.Release();
-                return null;
-            }
-
-            errno = 0;
-        }
-
+        errno = 0;
         return new Connection(loop, descriptor, mayRead: false);
     }
 
@@ -214,10 +187,10 @@ public sealed unsafe partial class Connection : EventSource
     public EndpointAddress GetLocalAddress()
     {
         byte* buffer = stackalloc byte[Libc.SockaddrBytes];
-        uint length = Libc.SockaddrBytes;
-        return Libc.getsockname(Descriptor, buffer, &length) == 0
+        int result = _loop.System.GetLocalAddress(Descriptor, buffer);
+        return result >= 0
             ? SocketAddresses.Read(new ReadOnlySpan<byte>(buffer, Libc.SockaddrBytes))
-            : throw SystemCallException.FromErrno("getsockname()", Marshal.GetLastPInvokeError());
+            : throw SystemCallException.FromErrno("getsockname()", -result);
     }
 
     protected internal override void OnEvents(uint events)
