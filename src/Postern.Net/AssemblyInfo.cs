@@ -1,3 +1,5 @@
 using System.Runtime.CompilerServices;
 
 [assembly: InternalsVisibleTo("Postern.Net.Tests")]
+[assembly: InternalsVisibleTo("Postern.Auth.Tests")]
+[assembly: InternalsVisibleTo("Postern.Sessions.Tests")]

@@ -208,7 +208,7 @@ public sealed unsafe partial class Connection
                 }
             }
 
-            int received = Checked(Receive(buffers.In, Math.Min(LoopBuffers.InBytes, Math.Max(capacity, RecordBytes))), "recv()");
+            int received = Checked(Receive(buffers.In, Math.Min(LoopBuffers.InBytes, Math.Max(capacity, RecordBytes))));
             if (received <= 0)
             {
                 return received;
@@ -321,7 +321,7 @@ public sealed unsafe partial class Connection
                 }
 
                 Fail("SSL_write()");
-                _sendErrno = Libc.EPROTO;
+                FailWrites(Libc.EPROTO, "SSL_write()");
                 return;
             }
 

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Postern.Interop;
 
 namespace Postern.Net;
@@ -15,7 +14,7 @@ namespace Postern.Net;
 /// Edge-triggered: an event is a promise kept once. <see cref="_mayRead"/> remembers it until a read proves it used up
 /// (EAGAIN, or less than asked for), so no wake-up is lost however late the dialogue comes back to read.
 /// </remarks>
-public sealed unsafe partial class Connection : EventSource
+public sealed unsafe partial class Connection : EventSource, IDeferred
 {
     /// <summary>Result of <see cref="TryRead"/>: nothing there yet.</summary>
     public const int WouldBlock = -1;
@@ -30,6 +29,7 @@ public sealed unsafe partial class Connection : EventSource
     private int _unsentStart;
     private int _unsentEnd;
     private int _sendErrno;
+    private string _failedCall = "";
     private ConnectionEnd? _aborted;
     private bool _waitsForDrain;
     private bool _mayRead;
@@ -77,41 +77,15 @@ public sealed unsafe partial class Connection : EventSource
             return null;
         }
 
-        errno = 0;
-        int family = SocketAddresses.NativeFamily(address);
-        int descriptor = Libc.socket(family, Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0);
+        int descriptor = loop.System.Connect(address, out failedCall);
         if (descriptor < 0)
         {
-            errno = Marshal.GetLastPInvokeError();
-            failedCall = "socket()";
+            errno = -descriptor;
             loop.Release();
             return null;
         }
 
-        if (family != Libc.AF_UNIX)
-        {
-            int on = 1;
-
-            // Failing costs latency, not correctness.
-            _ = Libc.setsockopt(descriptor, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, &on, sizeof(int));
-        }
-
-        byte* buffer = stackalloc byte[Libc.SockaddrBytes];
-        int length = SocketAddresses.Write(address, new Span<byte>(buffer, Libc.SockaddrBytes));
-        if (Libc.connect(descriptor, buffer, (uint)length) < 0)
-        {
-            errno = Marshal.GetLastPInvokeError();
-            if (errno != Libc.EINPROGRESS)
-            {
-                failedCall = $"connect() to {address}";
-                loop.System.Close(descriptor);
-                loop.Release();
-                return null;
-            }
-
-            errno = 0;
-        }
-
+        errno = 0;
         return new Connection(loop, descriptor, mayRead: false);
     }
 
@@ -120,10 +94,10 @@ public sealed unsafe partial class Connection : EventSource
     /// <exception cref="ConnectionEndedException">The connection failed or was aborted.</exception>
     public int TryRead(Span<byte> target)
     {
-        ThrowIfAborted();
+        ThrowIfOver();
         fixed (byte* pointer = target)
         {
-            return _ssl != 0 ? TlsRead(pointer, target.Length) : Checked(Receive(pointer, target.Length), "recv()");
+            return _ssl != 0 ? TlsRead(pointer, target.Length) : Checked(Receive(pointer, target.Length));
         }
     }
 
@@ -214,10 +188,10 @@ public sealed unsafe partial class Connection : EventSource
     public EndpointAddress GetLocalAddress()
     {
         byte* buffer = stackalloc byte[Libc.SockaddrBytes];
-        uint length = Libc.SockaddrBytes;
-        return Libc.getsockname(Descriptor, buffer, &length) == 0
+        int result = _loop.System.GetLocalAddress(Descriptor, buffer);
+        return result >= 0
             ? SocketAddresses.Read(new ReadOnlySpan<byte>(buffer, Libc.SockaddrBytes))
-            : throw SystemCallException.FromErrno("getsockname()", Marshal.GetLastPInvokeError());
+            : throw SystemCallException.FromErrno("getsockname()", -result);
     }
 
     protected internal override void OnEvents(uint events)
@@ -271,7 +245,7 @@ public sealed unsafe partial class Connection : EventSource
         _waiter = handler;
         if (handler is not null)
         {
-            EnsureRegistered();
+            _ = TryRegister();
         }
     }
 
@@ -311,7 +285,7 @@ public sealed unsafe partial class Connection : EventSource
             {
                 if (-sent != Libc.EAGAIN)
                 {
-                    _sendErrno = -sent;
+                    FailSend(-sent);
                     return;
                 }
 
@@ -351,8 +325,9 @@ public sealed unsafe partial class Connection : EventSource
         }
 
         _mayRead = false;
-        if (n == 0)
+        if (n == 0 || (n == -Libc.EAGAIN && _sendErrno != 0))
         {
+            // What cannot be written to has nothing more to say either once its last bytes were read.
             _endOfStream = true;
             return 0;
         }
@@ -410,9 +385,11 @@ public sealed unsafe partial class Connection : EventSource
 
     private static bool IsWouldBlock(int n) => n == WouldBlock;
 
-    private int Checked(int n, string call) => n >= 0 || IsWouldBlock(n)
-        ? n
-        : throw new ConnectionEndedException(this, ConnectionEnd.SocketError, -n, call);
+    /// <summary>A read's result for a dialogue: an end that a failed call has caused is that failure.</summary>
+    private int Checked(int n) => n > 0 || IsWouldBlock(n) ? n
+        : n < 0 ? throw new ConnectionEndedException(this, ConnectionEnd.SocketError, -n, "recv()")
+        : _sendErrno == 0 ? 0
+        : throw new ConnectionEndedException(this, ConnectionEnd.SocketError, _sendErrno, _failedCall);
 
     private bool HasUnreadInput()
     {
@@ -425,25 +402,36 @@ public sealed unsafe partial class Connection : EventSource
         return false;
     }
 
-    private void ThrowIfAborted()
+    private void ThrowIfOver()
     {
         if (_aborted is { } reason)
         {
             throw new ConnectionEndedException(this, reason);
         }
+
+        if (Descriptor < 0)
+        {
+            throw new ConnectionEndedException(this, ConnectionEnd.EndOfStream);
+        }
     }
 
-    private void EnsureRegistered()
+    /// <summary>Asks for events, if that has not happened yet.</summary>
+    /// <returns>False if there will be none: closed, or the kernel refuses. A read tells then.</returns>
+    private bool TryRegister()
     {
-        if (TableIndex < 0 && Descriptor >= 0)
+        if (TableIndex >= 0 || Descriptor < 0)
         {
-            int result = _loop.Register(this, HasUnsent ? ReadInterest | Libc.EPOLLOUT : ReadInterest);
-            _outArmed = HasUnsent;
-            if (result < 0)
-            {
-                throw new ConnectionEndedException(this, ConnectionEnd.SocketError, -result, "epoll_ctl()");
-            }
+            return Descriptor >= 0;
         }
+
+        _outArmed = HasUnsent;
+        int result = _loop.Register(this, HasUnsent ? ReadInterest | Libc.EPOLLOUT : ReadInterest);
+        if (result < 0)
+        {
+            FailEvents(-result);
+        }
+
+        return result >= 0;
     }
 
     private void ArmOut()
@@ -455,7 +443,7 @@ public sealed unsafe partial class Connection : EventSource
 
         if (TableIndex < 0)
         {
-            EnsureRegistered();
+            _ = TryRegister();
             return;
         }
 
@@ -463,9 +451,44 @@ public sealed unsafe partial class Connection : EventSource
         int result = _loop.Modify(this, ReadInterest | Libc.EPOLLOUT);
         if (result < 0)
         {
-            _sendErrno = -result;
+            FailEvents(-result);
         }
     }
+
+    /// <summary>
+    /// send(2) failed. Whoever waits for input is woken in the next turn: the error may have been all the kernel had to
+    /// tell (one of a connection under way is reported once), or raise no event at all (ENOBUFS).
+    /// </summary>
+    private void FailSend(int errno) => FailWrites(errno, IsConnectFailure(errno) ? "recv()" : "send()");
+
+    /// <summary>Without events the connection is of no use: its stream ends here, for both directions.</summary>
+    private void FailEvents(int errno)
+    {
+        _endOfStream = true;
+        FailWrites(errno, "epoll_ctl()");
+    }
+
+    private void FailWrites(int errno, string call)
+    {
+        if (_sendErrno == 0)
+        {
+            (_sendErrno, _failedCall) = (errno, call);
+            ReleaseUnsent();
+            _loop.Defer(this);
+        }
+    }
+
+    void IDeferred.RunDeferred()
+    {
+        if (Descriptor >= 0)
+        {
+            OnEvents(Libc.EPOLLERR);
+        }
+    }
+
+    /// <summary>Whether a connection under way ends with this number. nginx meets it in recv(2), and names that.</summary>
+    private static bool IsConnectFailure(int errno) => errno is Libc.ECONNREFUSED or Libc.ENETDOWN or Libc.ENETUNREACH
+        or Libc.EHOSTDOWN or Libc.EHOSTUNREACH or Libc.ETIMEDOUT;
 
     private void Keep(ReadOnlySpan<byte> rest)
     {
@@ -497,8 +520,7 @@ public sealed unsafe partial class Connection : EventSource
             {
                 if (-n != Libc.EAGAIN)
                 {
-                    _sendErrno = -n;
-                    ReleaseUnsent();
+                    FailSend(-n);
                 }
 
                 return;
@@ -535,8 +557,11 @@ public sealed unsafe partial class Connection : EventSource
             _drain = drain;
         }
 
+        // Registering belongs here: a refusal of the kernel must be met by the read that follows, and a method that an async
+        // state machine calls to suspend itself must not throw, or the process ends.
         public bool IsCompleted => _connection._aborted is not null
-            || (_drain ? _connection.IsDrainedNow() : _connection.MayRead);
+            || (_drain ? _connection.IsDrainedNow() : _connection.MayRead)
+            || !_connection.TryRegister();
 
         public ReadinessAwaitable GetAwaiter() => this;
 
@@ -547,11 +572,10 @@ public sealed unsafe partial class Connection : EventSource
             Debug.Assert(_connection._waiter is null, "one waiter at a time");
             _connection._waitsForDrain = _drain;
             _connection._waiter = continuation;
-            _connection.EnsureRegistered();
         }
 
-        /// <exception cref="ConnectionEndedException">The wait was aborted.</exception>
-        public void GetResult() => _connection.ThrowIfAborted();
+        /// <exception cref="ConnectionEndedException">The wait was aborted, or the connection closed.</exception>
+        public void GetResult() => _connection.ThrowIfOver();
     }
 
     private bool IsDrainedNow()

@@ -10,6 +10,15 @@ namespace Postern.Net;
 /// </summary>
 public abstract unsafe class SystemCalls
 {
+    /// <summary>socket(2) and connect(2) of a stream socket that does not block; a connection under way is a success.</summary>
+    /// <param name="address">Where to.</param>
+    /// <param name="failedCall">Which call failed, as nginx names it; empty if none.</param>
+    /// <returns>The descriptor, or the negated errno.</returns>
+    public abstract int Connect(EndpointAddress address, out string failedCall);
+
+    /// <summary>getsockname(2); <paramref name="address"/> holds <see cref="Libc.SockaddrBytes"/> bytes.</summary>
+    public abstract int GetLocalAddress(int fd, byte* address);
+
     /// <summary>recv(2). 0 = end of stream.</summary>
     public abstract int Receive(int fd, byte* buffer, int length);
 
@@ -44,6 +53,48 @@ public sealed unsafe class LinuxSystemCalls : SystemCalls
     public static LinuxSystemCalls Instance { get; } = new();
 
     public override long Milliseconds => Environment.TickCount64;
+
+    public override int Connect(EndpointAddress address, out string failedCall)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        failedCall = "";
+        int family = SocketAddresses.NativeFamily(address);
+        int descriptor = Libc.socket(family, Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0);
+        if (descriptor < 0)
+        {
+            failedCall = "socket()";
+            return -Marshal.GetLastPInvokeError();
+        }
+
+        if (family != Libc.AF_UNIX)
+        {
+            int on = 1;
+
+            // Failing costs latency, not correctness.
+            _ = Libc.setsockopt(descriptor, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, &on, sizeof(int));
+        }
+
+        byte* buffer = stackalloc byte[Libc.SockaddrBytes];
+        int length = SocketAddresses.Write(address, new Span<byte>(buffer, Libc.SockaddrBytes));
+        if (Libc.connect(descriptor, buffer, (uint)length) < 0)
+        {
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != Libc.EINPROGRESS)
+            {
+                failedCall = $"connect() to {address}";
+                Close(descriptor);
+                return -errno;
+            }
+        }
+
+        return descriptor;
+    }
+
+    public override int GetLocalAddress(int fd, byte* address)
+    {
+        uint length = Libc.SockaddrBytes;
+        return Result(Libc.getsockname(fd, address, &length));
+    }
 
     public override int Receive(int fd, byte* buffer, int length)
     {
