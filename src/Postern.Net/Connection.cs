@@ -172,6 +172,20 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     }
 
     /// <summary>
+    /// While a dialogue waits for another connection: calls back when something may be read here. Until <see cref="Unwatch"/>.
+    /// </summary>
+    public void Watch(Action readable) => SetHandler(new Watcher(readable));
+
+    /// <summary>Ends <see cref="Watch"/>.</summary>
+    public void Unwatch()
+    {
+        if (_waiter is Watcher)
+        {
+            _waiter = null;
+        }
+    }
+
+    /// <summary>
     /// Between two uses nothing is expected: whatever arrives, or the other side closing, closes the connection.
     /// </summary>
     public void BeginIdle() => SetHandler(IdleGuard.Instance);
@@ -584,6 +598,14 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         _loop.FlushOwner();
         return !HasUnsent;
     }
+}
+
+/// <summary>Passes events of a connection on while its dialogue waits for another one.</summary>
+internal sealed class Watcher(Action readable) : IConnectionHandler
+{
+    public void OnReady(Connection connection) => readable();
+
+    public void OnShutdownTimeout(Connection connection) => connection.Abort(ConnectionEnd.ShutdownTimeout);
 }
 
 /// <summary>Closes a connection at whatever happens to it.</summary>

@@ -93,6 +93,32 @@ public abstract class MailSession
         }
     }
 
+    /// <summary>Reads what is there, as far as there is room.</summary>
+    /// <returns>False if the client has ended.</returns>
+    private protected bool TryFill()
+    {
+        try
+        {
+            while (Input.Length < InputCapacity)
+            {
+                int n = Client.TryRead(FreeInput());
+                if (n <= 0)
+                {
+                    return n == Connection.WouldBlock;
+                }
+
+                _end += n;
+            }
+
+            return true;
+        }
+        catch (ConnectionEndedException)
+        {
+            // Reset or broken TLS: as good as gone.
+            return false;
+        }
+    }
+
     private protected void Consume(int count)
     {
         _start += count;

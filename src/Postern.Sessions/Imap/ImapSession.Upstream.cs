@@ -84,15 +84,25 @@ internal sealed partial class ImapSession
         try
         {
             Deadline.Set(upstream, Server.Settings.Timeout);
+            Client.Watch(() => OnClientActivity(upstream));
             int length = await LoginAsync(upstream, credentials, buffer);
             if (length > 0)
             {
                 joined = true;
+                Client.Unwatch();
                 HandOver(upstream, buffer.AsSpan(0, length));
             }
         }
         catch (ConnectionEndedException ended) when (ended.Connection == upstream)
         {
+            Client.Unwatch();
+            if (ended.End == ConnectionEnd.EndOfStream)
+            {
+                // The client has gone, see OnClientActivity; there is nobody to answer.
+                Client.Close();
+                return;
+            }
+
             LogUpstreamEnded(ended);
             EndWithInternalError();
         }
@@ -106,6 +116,18 @@ internal sealed partial class ImapSession
         }
     }
 
+    /// <summary>
+    /// The client sent something, or went away, while its backend was being asked. What it sent waits for the relay; if it
+    /// has gone and left nothing to deliver, the backend is let go at once.
+    /// </summary>
+    private void OnClientActivity(Connection upstream)
+    {
+        if (!TryFill() && Input.Length == 0)
+        {
+            upstream.Abort(ConnectionEnd.EndOfStream);
+        }
+    }
+
     /// <returns>Bytes of the backend's final reply in the buffer; 0 if it refused (the client has been told).</returns>
     private async ValueTask<int> LoginAsync(Connection upstream, Credentials credentials, byte[] buffer)
     {
@@ -116,7 +138,6 @@ internal sealed partial class ImapSession
             upstream.Write(header.Written);
         }
 
-        Context.Action = LogActions.ReadingUpstreamResponse;
         if (await ReadReplyAsync(upstream, buffer, UpstreamStep.Greeting) == 0)
         {
             return 0;
@@ -188,7 +209,9 @@ internal sealed partial class ImapSession
             int n = upstream.TryRead(buffer.AsSpan(length, capacity - length));
             if (n == Connection.WouldBlock)
             {
+                // Until then the action is the last thing sent: a timeout is logged with it.
                 await upstream.Readable();
+                Context.Action = LogActions.ReadingUpstreamResponse;
                 continue;
             }
 
