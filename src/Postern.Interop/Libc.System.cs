@@ -35,6 +35,10 @@ public static unsafe partial class Libc
     [LibraryImport(Library, SetLastError = true)]
     public static partial int setpriority(int which, uint who, int priority);
 
+    /// <summary>signal(2) with <c>SIG_DFL</c> (0) or <c>SIG_IGN</c> (1).</summary>
+    [LibraryImport(Library)]
+    public static partial nint signal(int number, nint disposition);
+
     [LibraryImport(Library)]
     public static partial int mallopt(int parameter, int value);
 }

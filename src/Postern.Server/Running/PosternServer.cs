@@ -266,6 +266,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
     {
         Timer? shutdownTimer = null;
         int status = 0;
+        bool graceful = false;
         while (_running > 0)
         {
             Order order = _orders.Take();
@@ -277,6 +278,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
                     break;
                 case OrderKind.Quit:
                     Log(LogLevel.Notice, "gracefully shutting down");
+                    graceful = true;
                     _loops.ForEach(loop => loop.Loop.Post(loop.Loop.BeginDraining));
                     shutdownTimer ??= StartShutdownTimer();
                     break;
@@ -306,6 +308,11 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         }
 
         shutdownTimer?.Dispose();
+        if (graceful)
+        {
+            Log(LogLevel.Notice, "exiting");
+        }
+
         return status;
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Postern.Interop;
 
 namespace Postern.Server.Running;
 
@@ -18,6 +19,11 @@ internal sealed class SignalHandlers : IDisposable
     /// <param name="handle">Called with the signal's number, on a thread of the pool.</param>
     public SignalHandlers(Action<int> handle)
     {
+        // Shells start background jobs with INT and QUIT ignored, and the runtime leaves ignored what it finds ignored
+        // when the first registration is made.
+        const nint Default = 0;
+        _ = Libc.signal(Int, Default);
+        _ = Libc.signal(Quit, Default);
         Register(PosixSignal.SIGHUP, Hup, handle);
         Register(PosixSignal.SIGINT, Int, handle);
         Register(PosixSignal.SIGQUIT, Quit, handle);
@@ -41,10 +47,12 @@ internal sealed class SignalHandlers : IDisposable
 
     public void Dispose() => _registrations.ForEach(registration => registration.Dispose());
 
-    private void Register(PosixSignal signal, int number, Action<int> handle) =>
+    private void Register(PosixSignal signal, int number, Action<int> handle)
+    {
         _registrations.Add(PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
             handle(number);
         }));
+    }
 }
