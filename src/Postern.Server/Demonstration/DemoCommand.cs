@@ -23,7 +23,20 @@ internal static class DemoCommand
     /// <returns>The exit code.</returns>
     public static int Run(StandardStreams streams)
     {
-        using DemoServers servers = DemoServers.Start();
+        DemoServers servers = DemoServers.Start();
+        try
+        {
+            return Serve(streams, servers);
+        }
+        finally
+        {
+            // The process ends now: nothing else runs that could be waited for.
+            servers.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        }
+    }
+
+    private static int Serve(StandardStreams streams, DemoServers servers)
+    {
         MainSettings settings = CreateSettings(servers, SelfSignedCertificate.Create("localhost", "DNS:localhost,IP:127.0.0.1"));
         using var server = new PosternServer(streams, notice => Show(streams, notice)) { Started = () => streams.Output(Instructions) };
         int status = server.Run(settings, [], new CommandLine());
@@ -40,15 +53,15 @@ internal static class DemoCommand
 
           127.0.0.1:{StartTlsPort}   IMAP with STARTTLS
           127.0.0.1:{TlsPort}   IMAP over TLS          (certificate made up just now, so clients must not verify it)
-          users       {DemoServers.AliceName} / {DemoServers.AlicePassword}   and   {DemoServers.BobName} / {DemoServers.BobPassword}
+          users       {DemoServers.Users[0].Name} / {DemoServers.Users[0].Password}   and   {DemoServers.Users[1].Name} / {DemoServers.Users[1].Password}
 
         Paste into another terminal:
 
-          curl -k -u {DemoServers.AliceName}:{DemoServers.AlicePassword} 'imaps://127.0.0.1:{TlsPort}/INBOX;MAILINDEX=1'
+          curl -k -u {DemoServers.Users[0].Name}:{DemoServers.Users[0].Password} 'imaps://127.0.0.1:{TlsPort}/INBOX;MAILINDEX=1'
 
-          printf 'a LOGIN {DemoServers.BobName} {DemoServers.BobPassword}\r\nb LIST "" "*"\r\nc LOGOUT\r\n' | openssl s_client -quiet -verify_quiet -starttls imap -connect 127.0.0.1:{StartTlsPort}
+          printf 'a LOGIN {DemoServers.Users[1].Name} {DemoServers.Users[1].Password}\r\nb LIST "" "*"\r\nc LOGOUT\r\n' | openssl s_client -quiet -verify_quiet -starttls imap -connect 127.0.0.1:{StartTlsPort}
 
-          curl -k -u {DemoServers.AliceName}:wrong 'imaps://127.0.0.1:{TlsPort}/'
+          curl -k -u {DemoServers.Users[0].Name}:wrong 'imaps://127.0.0.1:{TlsPort}/'
 
         One line for each login follows; Ctrl-C ends it.
 
@@ -82,7 +95,7 @@ internal static class DemoCommand
         },
         AuthHttp = new AuthHttpSettings
         {
-            Address = EndpointAddress.FromIP([127, 0, 0, 1], servers.AuthPort),
+            Address = EndpointAddress.FromIP([127, 0, 0, 1], servers.Auth.EndPoint.Port),
             Host = "127.0.0.1",
             Uri = "/auth",
         },
