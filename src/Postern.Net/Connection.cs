@@ -168,7 +168,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
             return;
         }
 
-        new LingeringClose(this, stallMilliseconds).Begin();
+        new LingeringClose(this, stallMilliseconds, sendEnd: !notified).Begin();
     }
 
     /// <summary>
