@@ -250,7 +250,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     }
 
     /// <summary>Whether a read may yield something without an event coming first.</summary>
-    internal bool MayRead => _mayRead || _endOfStream || HasTlsInput;
+    internal bool MayRead => _mayRead || _endOfStream || HasTlsInput || IsTlsBroken;
 
     /// <summary>Sends the loop's out buffer, which this connection owns.</summary>
     internal void SendOut()
