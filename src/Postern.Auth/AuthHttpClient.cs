@@ -46,7 +46,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
                     return decision;
                 }
 
-                await LoopDelay.Start(loop, TimeSpan.FromSeconds(Math.Max(MinWaitSeconds, answer.WaitSeconds)));
+                await request.Client.Delay(TimeSpan.FromSeconds(Math.Max(MinWaitSeconds, answer.WaitSeconds)));
             }
         }
         finally

@@ -48,7 +48,7 @@ internal sealed partial class ImapSession
         if (refused.WaitSeconds > 0)
         {
             // First wait, then answer: guessing passwords is slow.
-            await LoopDelay.Start(Loop, TimeSpan.FromSeconds(refused.WaitSeconds));
+            await Client.Delay(TimeSpan.FromSeconds(refused.WaitSeconds));
         }
 
         ScratchWriter scratch = Loop.Scratch.Reset();
