@@ -79,7 +79,16 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
             return Answer.Failed;
         }
 
-        deadline.Set(fresh, settings.Timeout);
+        if (deadline.IsArmed)
+        {
+            // One limit for the whole exchange, however many connections it took.
+            deadline.MoveTo(fresh);
+        }
+        else
+        {
+            deadline.Set(fresh, settings.Timeout);
+        }
+
         Exchange exchange = await ExchangeAsync(fresh, request, credentials, context, mayBeStale: false);
         return exchange.Answer;
     }

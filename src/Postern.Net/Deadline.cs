@@ -14,6 +14,9 @@ public sealed class Deadline(EventLoop loop) : LoopTimer
         loop.Timers.Arm(this, loop.Now, (long)limit.TotalMilliseconds);
     }
 
+    /// <summary>From now on it is this connection that the running deadline ends.</summary>
+    public void MoveTo(Connection connection) => _connection = connection;
+
     public void Clear()
     {
         _connection = null;
