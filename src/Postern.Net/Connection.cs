@@ -164,7 +164,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     /// <param name="stallMilliseconds">How long the kernel may refuse to take unsent bytes before they are given up.</param>
     public void CloseGracefully(long stallMilliseconds)
     {
-        if (Descriptor < 0)
+        if (Descriptor < 0 || _waiter is LingeringClose)
         {
             return;
         }

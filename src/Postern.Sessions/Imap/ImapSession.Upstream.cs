@@ -87,8 +87,8 @@ internal sealed partial class ImapSession
             int length = await LoginAsync(upstream, credentials, buffer);
             if (length > 0)
             {
-                joined = true;
                 HandOver(upstream, buffer.AsSpan(0, length));
+                joined = true;
             }
         }
         catch (ConnectionEndedException ended) when (ended.Connection == upstream)
@@ -250,6 +250,7 @@ internal sealed partial class ImapSession
         NotifyLogin(accepted: true, Context.Upstream!);
         Client.Write(reply);
         upstream.Write(Input);
+        ReleaseClient();
         Relay.Start(Client, upstream, Server.Settings.ProxyTimeout, joined);
     }
 
