@@ -95,7 +95,7 @@ public sealed unsafe class EventLoop : IDisposable
     /// <summary>One turn. Waits for events as long as nothing else is to be done.</summary>
     public void RunOnce()
     {
-        int timeout = _deferred.Count > 0 || !_posted.IsEmpty ? 0 : Timers.NextDelayMilliseconds(Now);
+        int timeout = _deferred.Count > 0 || !_posted.IsEmpty ? 0 : Timers.NextDelayMilliseconds(System.Milliseconds);
         int count = System.Wait(_epoll, _events, MaxEventsPerTurn, timeout);
         Now = System.Milliseconds;
         for (int i = 0; i < count; i++)

@@ -20,6 +20,7 @@ public abstract class MailSession
     private byte[]? _input;
     private int _start;
     private int _end;
+    private bool _clientGone;
 
     /// <param name="server">The server block.</param>
     /// <param name="client">The accepted connection, owned by the session until it hands it over.</param>
@@ -171,7 +172,14 @@ public abstract class MailSession
         CloseClient();
     }
 
-    private protected void CloseClient() => Client.CloseGracefully((long)Server.Settings.Timeout.TotalMilliseconds);
+    private protected void CloseClient()
+    {
+        _clientGone = true;
+        Client.CloseGracefully((long)Server.Settings.Timeout.TotalMilliseconds);
+    }
+
+    /// <summary>The client is the relay's from now on.</summary>
+    private protected void ReleaseClient() => _clientGone = true;
 
     private protected void LogInfo(ReadOnlySpan<byte> message, int errno = 0) => LogMessage(LogLevel.Info, message, errno);
 
@@ -289,7 +297,9 @@ public abstract class MailSession
         }
         catch (SessionEndedException)
         {
-            Client.Close();
+            // Gracefully: replies to commands that came together with the end of the stream, or the alert of a handshake
+            // that failed, have not left yet.
+            CloseClient();
         }
         catch (ConnectionEndedException ended)
         {
@@ -434,7 +444,8 @@ public abstract class MailSession
                 break;
             case ConnectionEnd.TlsError:
                 LogText(ended.PeersFault ? LogLevel.Info : LogLevel.Crit, ended.Detail);
-                break;
+                CloseClient(); // with the alert
+                return;
             default:
                 break;
         }
@@ -446,7 +457,10 @@ public abstract class MailSession
     {
         // The type and place say what went wrong; the message could repeat a client's bytes.
         LogText(LogLevel.Alert, $"session failed: {fault.GetType().Name} {fault.StackTrace?.AsSpan().Trim().ToString().Split('\n')[0]}");
-        EndWithInternalError();
+        if (!_clientGone)
+        {
+            EndWithInternalError();
+        }
     }
 
     private void LogText(LogLevel level, string text, int errno = 0) => LogMessage(level, Encoding.UTF8.GetBytes(text), errno);

@@ -103,7 +103,8 @@ public sealed unsafe class Relay : LoopTimer, IConnectionHandler, IDeferred
         }
         else
         {
-            End(_clientEnded || _upstreamEnded ? RelayOutcome.Done : RelayOutcome.TimedOut);
+            // A side that takes nothing any more has not been delivered to, even if the other one has ended.
+            End(_endPassedOn ? RelayOutcome.Done : RelayOutcome.TimedOut);
         }
     }
 

@@ -48,7 +48,7 @@ internal sealed partial class ImapSession
         if (refused.WaitSeconds > 0)
         {
             // First wait, then answer: guessing passwords is slow.
-            await LoopDelay.Start(Loop, TimeSpan.FromSeconds(refused.WaitSeconds));
+            await Client.Delay(TimeSpan.FromSeconds(refused.WaitSeconds));
         }
 
         ScratchWriter scratch = Loop.Scratch.Reset();
@@ -88,9 +88,9 @@ internal sealed partial class ImapSession
             int length = await LoginAsync(upstream, credentials, buffer);
             if (length > 0)
             {
-                joined = true;
                 Client.Unwatch();
                 HandOver(upstream, buffer.AsSpan(0, length));
+                joined = true;
             }
         }
         catch (ConnectionEndedException ended) when (ended.Connection == upstream)
@@ -273,6 +273,7 @@ internal sealed partial class ImapSession
         NotifyLogin(accepted: true, Context.Upstream!);
         Client.Write(reply);
         upstream.Write(Input);
+        ReleaseClient();
         Relay.Start(Client, upstream, Server.Settings.ProxyTimeout, joined);
     }
 
