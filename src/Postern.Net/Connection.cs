@@ -623,12 +623,19 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     }
 }
 
-/// <summary>Closes a connection at whatever happens to it.</summary>
+/// <summary>Closes a connection when anything arrives on it, its end included.</summary>
 internal sealed class IdleGuard : IConnectionHandler
 {
     public static IdleGuard Instance { get; } = new();
 
-    public void OnReady(Connection connection) => connection.Close();
+    public void OnReady(Connection connection)
+    {
+        // Space for sending means nothing: a unix socket announces it whenever the other side has read.
+        if (connection.MayRead || connection.SendErrno != 0)
+        {
+            connection.Close();
+        }
+    }
 
     public void OnShutdownTimeout(Connection connection) => connection.Close();
 }

@@ -1,6 +1,7 @@
 using CsCheck;
 using Postern.Interop;
 using Postern.Net.Tests.Scripted;
+using Postern.Net.Tests.Tls;
 using Xunit;
 
 namespace Postern.Net.Tests.Relaying;
@@ -31,6 +32,43 @@ public sealed class RelayFaultTests
             Assert.Equal(0, relay.Script.Loop.Timers.Count);
         },
         iter: 2000);
+
+    [Fact]
+    public void RandomFaultsUnderTls_EverythingIsGivenBack() => _steps.Sample(
+        steps =>
+        {
+            using var relay = new RelayHarness();
+            TlsPair pair = TlsPair.Established(relay.Script);
+            relay.Client.Close();
+            relay.Client = pair.Server;
+            relay.Start(idleSeconds: 100);
+            ReadingDialogue.Start(pair.Client);
+            foreach ((int kind, bool onClient, int amount) in steps)
+            {
+                if (onClient && kind < 2 && amount % 8 != 0)
+                {
+                    pair.Client.Write(new byte[amount]); // else the client's bytes are no TLS
+                }
+                else if (onClient && kind == 2 && amount % 2 == 0)
+                {
+                    pair.Client.CloseGracefully(1000);
+                }
+                else
+                {
+                    Step(relay, kind, onClient ? pair.ServerSocket : relay.UpstreamSocket, amount);
+                }
+            }
+
+            relay.Script.Kernel.ModifyInterestError = 0;
+            pair.Client.Close();
+            relay.Script.Pass(400_000);
+            Assert.NotNull(relay.Outcome);
+            Assert.Equal(1, relay.Endings);
+            Assert.Equal(0, relay.Script.Kernel.OpenSockets);
+            Assert.Equal(0, relay.Script.Loop.Connections);
+            Assert.Equal(0, relay.Script.Loop.Timers.Count);
+        },
+        iter: 400);
 
     private static void Step(RelayHarness relay, int kind, ScriptedSocket socket, int amount)
     {
