@@ -571,6 +571,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         // state machine calls to suspend itself must not throw, or the process ends.
         public bool IsCompleted => _connection._aborted is not null
             || (_drain ? _connection.IsDrainedNow() : _connection.MayRead)
+            || _connection.IsEndedByShutdown()
             || !_connection.TryRegister();
 
         public ReadinessAwaitable GetAwaiter() => this;
@@ -606,6 +607,17 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         Debug.Assert(_waiter is null, "one waiter at a time");
         _waitsFor = kind;
         _waiter = continuation;
+    }
+
+    /// <summary>Not yet in the loop's table, a connection is missed when the loop ends what is left.</summary>
+    private bool IsEndedByShutdown()
+    {
+        if (_loop.IsShutDown)
+        {
+            _aborted ??= ConnectionEnd.ShutdownTimeout;
+        }
+
+        return _loop.IsShutDown;
     }
 
     private bool IsOver(WaitKind kind) => kind switch

@@ -118,6 +118,17 @@ public sealed class EventLoopTests : IDisposable
     }
 
     [Fact]
+    public void ShutDownRemaining_DialogueNotYetRegistered_EndsAtItsNextWait()
+    {
+        var (connection, socket) = _script.Accept();
+        socket.Arrive("first");
+        _script.Loop.ShutDownRemaining();
+        ReadingDialogue dialogue = ReadingDialogue.Start(connection);
+        Assert.Equal("first", dialogue.Read.TakeText());
+        Assert.Equal(ConnectionEnd.ShutdownTimeout, dialogue.Failure!.End);
+    }
+
+    [Fact]
     public void RunOnce_ATurnTookLong_SleepIsReckonedFromNow()
     {
         var (connection, _) = _script.Accept();
