@@ -585,6 +585,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         // state machine calls to suspend itself must not throw, or the process ends.
         public bool IsCompleted => _connection._aborted is not null
             || (_drain ? _connection.IsDrainedNow() : _connection.MayRead)
+            || _connection.IsEndedByShutdown()
             || !_connection.TryRegister();
 
         public ReadinessAwaitable GetAwaiter() => this;
@@ -622,6 +623,17 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         _waiter = continuation;
     }
 
+    /// <summary>Not yet in the loop's table, a connection is missed when the loop ends what is left.</summary>
+    private bool IsEndedByShutdown()
+    {
+        if (_loop.IsShutDown)
+        {
+            _aborted ??= ConnectionEnd.ShutdownTimeout;
+        }
+
+        return _loop.IsShutDown;
+    }
+
     private bool IsOver(WaitKind kind) => kind switch
     {
         WaitKind.Input => _mayRead,
@@ -645,12 +657,19 @@ internal sealed class Watcher(Action readable) : IConnectionHandler
     public void OnShutdownTimeout(Connection connection) => connection.Abort(ConnectionEnd.ShutdownTimeout);
 }
 
-/// <summary>Closes a connection at whatever happens to it.</summary>
+/// <summary>Closes a connection when anything arrives on it, its end included.</summary>
 internal sealed class IdleGuard : IConnectionHandler
 {
     public static IdleGuard Instance { get; } = new();
 
-    public void OnReady(Connection connection) => connection.Close();
+    public void OnReady(Connection connection)
+    {
+        // Space for sending means nothing: a unix socket announces it whenever the other side has read.
+        if (connection.MayRead || connection.SendErrno != 0)
+        {
+            connection.Close();
+        }
+    }
 
     public void OnShutdownTimeout(Connection connection) => connection.Close();
 }

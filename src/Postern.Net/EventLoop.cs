@@ -70,6 +70,9 @@ public sealed unsafe class EventLoop : IDisposable
     /// <summary>Set when the loop shall take no new clients; it ends with its last connection.</summary>
     public bool IsDraining { get; private set; }
 
+    /// <summary>Set when the time for a graceful stop is over: a dialogue that was busy elsewhere ends at its next wait.</summary>
+    internal bool IsShutDown { get; private set; }
+
     /// <summary>
     /// Where a dialogue composes what it writes next. Reset before use; what is in it does not survive an await.
     /// </summary>
@@ -147,6 +150,7 @@ public sealed unsafe class EventLoop : IDisposable
     /// <summary>Ends everything that is still there because the time for a graceful stop is over. Call on the loop.</summary>
     public void ShutDownRemaining()
     {
+        IsShutDown = true;
         for (int i = 0; i < _tableUsed; i++)
         {
             _table[i]?.OnShutdownTimeout();

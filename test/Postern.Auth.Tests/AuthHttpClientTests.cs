@@ -220,6 +220,21 @@ public sealed class AuthHttpClientTests : IDisposable
     }
 
     [Fact]
+    public void Idle_NotUsedForAMinute_ConnectionIsClosed()
+    {
+        _auth.Exchange(0, KeepAlive(0));
+        Script.Pass(50_000);
+        _auth.Exchange(0, KeepAlive(0)); // used: the minute starts anew
+        Script.Pass(59_000);
+        Assert.False(_auth.Server(0).Closed);
+        Script.Pass(1_100);
+        Assert.True(_auth.Server(0).Closed);
+        Assert.Equal(0, Script.Loop.Timers.Count);
+        _auth.Exchange(1, KeepAlive(0));
+        Assert.IsType<AuthDecision.Accepted>(_auth.Decision);
+    }
+
+    [Fact]
     public void BeginDraining_IdleConnections_DoNotKeepTheLoop()
     {
         _auth.Exchange(0, KeepAlive(0));
