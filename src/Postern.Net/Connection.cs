@@ -249,6 +249,16 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         }
     }
 
+    protected internal override void OnFault()
+    {
+        if (_waiter is IConnectionHandler handler)
+        {
+            handler.OnFault(this);
+        }
+
+        Close();
+    }
+
     protected internal override void OnShutdownTimeout()
     {
         switch (_waiter)
@@ -682,4 +692,9 @@ internal interface IConnectionHandler
 
     /// <summary>The time for a graceful stop is over.</summary>
     void OnShutdownTimeout(Connection connection);
+
+    /// <summary>The handler threw; the connection is closed after this.</summary>
+    void OnFault(Connection connection)
+    {
+    }
 }

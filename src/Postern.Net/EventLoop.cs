@@ -108,7 +108,7 @@ public sealed unsafe class EventLoop : IDisposable
 
         while (_posted.TryDequeue(out Action? action))
         {
-            action();
+            RunGuarded(action);
             FlushOwner();
         }
 
@@ -137,6 +137,11 @@ public sealed unsafe class EventLoop : IDisposable
         IsDraining = true;
         DrainingStarted?.Invoke();
     }
+
+    /// <summary>
+    /// Hears of exceptions that reached the loop: mistakes of ours, which must cost no more than the connection they met.
+    /// </summary>
+    public Action<Exception>? FaultObserver { get; set; }
 
     /// <summary>Raised on the loop when no new clients shall come: listeners close, spare connections too.</summary>
     public event Action? DrainingStarted;
@@ -287,8 +292,33 @@ public sealed unsafe class EventLoop : IDisposable
         int index = (int)(uint)key;
         if (index < _tableUsed && _generations[index] == (uint)(key >> 32) && _table[index] is { } source)
         {
-            source.OnEvents(events);
+            try
+            {
+                source.OnEvents(events);
+            }
+#pragma warning disable CA1031 // Reported; the fault of one connection must not end the loop with all the others.
+            catch (Exception fault)
+#pragma warning restore CA1031
+            {
+                FaultObserver?.Invoke(fault);
+                source.OnFault();
+            }
+
             FlushOwner();
+        }
+    }
+
+    private void RunGuarded(Action action)
+    {
+        try
+        {
+            action();
+        }
+#pragma warning disable CA1031 // As in Dispatch.
+        catch (Exception fault)
+#pragma warning restore CA1031
+        {
+            FaultObserver?.Invoke(fault);
         }
     }
 

@@ -83,6 +83,8 @@ public sealed unsafe class Relay : LoopTimer, IConnectionHandler, IDeferred
 
     void IConnectionHandler.OnShutdownTimeout(Connection connection) => End(RelayOutcome.ShutdownTimeout);
 
+    void IConnectionHandler.OnFault(Connection connection) => End(RelayOutcome.Failed);
+
     void IDeferred.RunDeferred()
     {
         _deferred = false;
