@@ -24,11 +24,14 @@ catch (FormatException e)
 
 string folder = Directory.CreateTempSubdirectory("postern-bench").FullName;
 using Process fakeProcess = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, "fakes") { RedirectStandardOutput = true })!;
+
+// Ended by a signal: nothing that was started stays behind.
+AppDomain.CurrentDomain.ProcessExit += (_, _) => CleanUp();
 try
 {
     int authPort = int.Parse(fakeProcess.StandardOutput.ReadLine() ?? "", CultureInfo.InvariantCulture);
     BenchCertificates.Write(folder);
-    return Run(options, new ProxyConfiguration(folder, authPort, options.LogLevel));
+    return Run(options, folder, new ProxyConfiguration(folder, authPort, options.LogLevel));
 }
 catch (LoadFailedException e)
 {
@@ -37,19 +40,28 @@ catch (LoadFailedException e)
 }
 finally
 {
-    fakeProcess.Kill();
-    Directory.Delete(folder, recursive: true);
+    CleanUp();
 }
 
-static int Run(BenchOptions options, ProxyConfiguration configuration)
+void CleanUp()
 {
-    var posternProgram = new ProxyProgram("postern", Path.GetFullPath(options.Postern), "");
-    ProxyProgram peerProgram = ProxyProgram.Nginx(options.Peer);
+    ProxyProcess.StopAll();
+    if (Directory.Exists(folder))
+    {
+        fakeProcess.Kill();
+        Directory.Delete(folder, recursive: true);
+    }
+}
+
+static int Run(BenchOptions options, string folder, ProxyConfiguration configuration)
+{
+    ProxyProgram posternProgram = ProxyProgram.Postern(options.Postern, folder);
+    ProxyProgram peerProgram = ProxyProgram.Nginx(options.Peer, folder);
     Console.WriteLine($"{posternProgram.Version()} against {peerProgram.Version()}, {Machine.Describe()}");
     using var generator = new LoadGenerator();
     using var postern = new Contestant(posternProgram, configuration);
     using var peer = new Contestant(peerProgram, configuration);
-    var bench = new Bench(generator);
+    var bench = new Bench(generator, options.Sessions);
     List<MeasureResult> results = [.. Measure.All.Where(options.Wants).Select(measure => new MeasureResult(measure))];
     for (int round = 1; round <= options.Rounds; round++)
     {

@@ -6,6 +6,7 @@ namespace Postern.Bench;
 /// <summary>One running proxy, all its processes together.</summary>
 internal sealed class ProxyProcess : IDisposable
 {
+    private static readonly HashSet<ProxyProcess> _running = [];
     private readonly Process _main;
     private readonly string _name;
 
@@ -27,7 +28,18 @@ internal sealed class ProxyProcess : IDisposable
         Process main = Process.Start(start) ?? throw new InvalidOperationException($"{program.Path} cannot be started");
         main.ErrorDataReceived += (_, line) => Console.Error.Write(line.Data is null ? "" : $"{program.Name}: {line.Data}\n");
         main.BeginErrorReadLine();
-        return new ProxyProcess(program.Name, main);
+        var proxy = new ProxyProcess(program.Name, main);
+        _running.Add(proxy);
+        return proxy;
+    }
+
+    /// <summary>Stops what still runs.</summary>
+    public static void StopAll()
+    {
+        foreach (ProxyProcess proxy in _running.ToArray())
+        {
+            proxy.Dispose();
+        }
     }
 
     /// <summary>Processor time so far, in nanoseconds, of all processes and threads, ended ones included.</summary>
@@ -47,6 +59,11 @@ internal sealed class ProxyProcess : IDisposable
     public void Dispose()
     {
         const int Term = 15;
+        if (!_running.Remove(this))
+        {
+            return;
+        }
+
         if (!_main.HasExited)
         {
             _ = Native.kill(_main.Id, Term);

@@ -19,12 +19,24 @@ internal sealed record ProxyProgram(string Name, string Path, string Preamble)
         return text.Split('\n')[0].Replace("nginx version: ", "", StringComparison.Ordinal).Trim();
     }
 
-    /// <summary>An nginx, with the mail module from beside it if it is not linked in.</summary>
-    public static ProxyProgram Nginx(string path)
+    /// <summary>
+    /// A copy of the program in a folder: its pages are then this run's alone, and not shared with others that run it.
+    /// </summary>
+    public static ProxyProgram Postern(string path, string folder) => new("postern", Copy(path, folder + "/postern"), "");
+
+    /// <summary>A copy of an nginx, with the mail module from beside it if it is not linked in.</summary>
+    public static ProxyProgram Nginx(string path, string folder)
     {
         const string Module = "/usr/lib/nginx/modules/ngx_mail_module.so";
         bool system = path.StartsWith("/usr/sbin/", StringComparison.Ordinal) && File.Exists(Module);
-        return new ProxyProgram("nginx", path, system ? $"load_module {Module};" : "");
+        return new ProxyProgram(
+            "nginx", Copy(path, folder + "/nginx"), system ? $"load_module {Copy(Module, folder + "/ngx_mail_module.so")};" : "");
+    }
+
+    private static string Copy(string path, string target)
+    {
+        File.Copy(path, target);
+        return target;
     }
 }
 
