@@ -34,7 +34,6 @@ public static unsafe partial class Libc
     public const int IPV6_V6ONLY = 26;
 
     public const int MSG_NOSIGNAL = 0x4000;
-    public const int MSG_MORE = 0x8000;
 
     public const int SHUT_WR = 1;
     public const int SHUT_RDWR = 2;

@@ -171,17 +171,8 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
 
         bool notified = SendCloseNotify();
         _loop.ClaimOut(this);
-        bool nothingToAwait = _endOfStream || (!notified && !HasUnreadInput());
-        if (nothingToAwait)
-        {
-            _loop.FlushLast(this);
-        }
-        else
-        {
-            _loop.FlushOwner();
-        }
-
-        if (_sendErrno != 0 || (!HasUnsent && nothingToAwait))
+        _loop.FlushOwner();
+        if (_sendErrno != 0 || (!HasUnsent && (_endOfStream || (!notified && !HasUnreadInput()))))
         {
             Close();
             return;
@@ -296,20 +287,19 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     internal bool MayRead => _mayRead || _endOfStream || HasTlsInput || IsTlsBroken;
 
     /// <summary>Sends the loop's out buffer, which this connection owns.</summary>
-    /// <param name="last">Whether the connection is closed right after.</param>
-    internal void SendOut(bool last = false)
+    internal void SendOut()
     {
         LoopBuffers buffers = _loop.Buffers;
         int length = buffers.OutLength;
         buffers.OutLength = 0;
         if (length > 0)
         {
-            SendOrKeep(buffers.Out, length, last);
+            SendOrKeep(buffers.Out, length);
         }
     }
 
     /// <summary>Sends the bytes, keeping a copy of what the kernel does not take. Order with earlier bytes is the caller's care.</summary>
-    internal void SendOrKeep(byte* data, int length, bool last = false)
+    internal void SendOrKeep(byte* data, int length)
     {
         if (_sendErrno != 0 || Descriptor < 0)
         {
@@ -319,7 +309,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         int sent = 0;
         if (_unsent is null)
         {
-            sent = last ? _loop.System.SendLast(Descriptor, data, length) : _loop.System.Send(Descriptor, data, length);
+            sent = _loop.System.Send(Descriptor, data, length);
             if (sent == length)
             {
                 return;
@@ -380,10 +370,9 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     }
 
     /// <summary>For the relay: cleartext goes straight from the loop's plain buffer to the kernel, without a copy.</summary>
-    /// <param name="last">Whether this is the end: it waits for <see cref="CloseGracefully"/>, to leave with the FIN.</param>
-    internal void WriteFromRelay(byte* data, int length, bool last)
+    internal void WriteFromRelay(byte* data, int length)
     {
-        if (_ssl != 0 || last)
+        if (_ssl != 0)
         {
             WriteBytes(data, length);
             return;

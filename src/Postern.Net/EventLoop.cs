@@ -274,16 +274,6 @@ public sealed unsafe class EventLoop : IDisposable
         }
     }
 
-    /// <summary>As <see cref="FlushOwner"/> for the connection, which is closed right after.</summary>
-    internal void FlushLast(Connection connection)
-    {
-        if (_outOwner == connection)
-        {
-            _outOwner = null;
-            connection.SendOut(last: true);
-        }
-    }
-
     public void Dispose()
     {
         _wakeUp?.Dispose();

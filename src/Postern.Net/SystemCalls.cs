@@ -25,11 +25,6 @@ public abstract unsafe class SystemCalls
     /// <summary>send(2) with MSG_NOSIGNAL.</summary>
     public abstract int Send(int fd, byte* buffer, int length);
 
-    /// <summary>
-    /// send(2) of what close(2) follows at once: MSG_MORE, so that the end of the stream travels in the last segment.
-    /// </summary>
-    public virtual int SendLast(int fd, byte* buffer, int length) => Send(fd, buffer, length);
-
     /// <summary>shutdown(2) of the sending side.</summary>
     public abstract int ShutdownSend(int fd);
 
@@ -119,9 +114,23 @@ public sealed unsafe class LinuxSystemCalls : SystemCalls
         }
     }
 
-    public override int Send(int fd, byte* buffer, int length) => Send(fd, buffer, length, Libc.MSG_NOSIGNAL);
+    public override int Send(int fd, byte* buffer, int length)
+    {
+        while (true)
+        {
+            int n = (int)Libc.send(fd, buffer, (nuint)length, Libc.MSG_NOSIGNAL);
+            if (n >= 0)
+            {
+                return n;
+            }
 
-    public override int SendLast(int fd, byte* buffer, int length) => Send(fd, buffer, length, Libc.MSG_NOSIGNAL | Libc.MSG_MORE);
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != Libc.EINTR)
+            {
+                return -errno;
+            }
+        }
+    }
 
     public override int ShutdownSend(int fd) => Result(Libc.shutdown(fd, Libc.SHUT_WR));
 
@@ -136,24 +145,6 @@ public sealed unsafe class LinuxSystemCalls : SystemCalls
 
     public override int Wait(int epoll, byte* events, int maxEvents, int timeoutMilliseconds) =>
         Result(Libc.epoll_wait(epoll, events, maxEvents, timeoutMilliseconds));
-
-    private static int Send(int fd, byte* buffer, int length, int flags)
-    {
-        while (true)
-        {
-            int n = (int)Libc.send(fd, buffer, (nuint)length, flags);
-            if (n >= 0)
-            {
-                return n;
-            }
-
-            int errno = Marshal.GetLastPInvokeError();
-            if (errno != Libc.EINTR)
-            {
-                return -errno;
-            }
-        }
-    }
 
     private static int Control(int epoll, int op, int fd, uint events, ulong data)
     {

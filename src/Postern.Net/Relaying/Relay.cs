@@ -159,7 +159,7 @@ public sealed unsafe class Relay : LoopTimer, IConnectionHandler, IDeferred
                 break;
             }
 
-            Pass(to, n, from.EndOfStreamKnown);
+            Pass(to, n);
             if (to.SendErrno != 0)
             {
                 return false;
@@ -169,10 +169,10 @@ public sealed unsafe class Relay : LoopTimer, IConnectionHandler, IDeferred
         return to.SendErrno == 0;
     }
 
-    private static void Pass(Connection to, int length, bool last)
+    private static void Pass(Connection to, int length)
     {
         LoopBuffers buffers = to.Loop.Buffers;
-        to.WriteFromRelay(buffers.Plain, length, last);
+        to.WriteFromRelay(buffers.Plain, length);
     }
 
     private void Finish()
