@@ -5,7 +5,6 @@ using Postern.Logging;
 using Postern.Net;
 using Postern.Net.Listening;
 using Postern.Net.Tls;
-using Postern.Protocol.Imap;
 using Postern.Sessions.Imap;
 
 namespace Postern.Sessions;
@@ -27,7 +26,7 @@ public sealed class MailServer : IClientHandler
         Tls = tls;
         Log = log;
         ServerName = Encoding.UTF8.GetBytes(settings.ServerName);
-        CapabilityWords = ImapReplies.EncodeCapabilityWords(settings.Capabilities);
+        CapabilityWords = [.. settings.Capabilities.Select(Encoding.UTF8.GetBytes)];
     }
 
     public MailServerSettings Settings { get; }
@@ -39,8 +38,8 @@ public sealed class MailServer : IClientHandler
     /// <summary><c>server_name</c> as bytes.</summary>
     public byte[] ServerName { get; }
 
-    /// <summary>The configured capability words, encoded once.</summary>
-    public byte[] CapabilityWords { get; }
+    /// <summary>The configured capability words.</summary>
+    public IReadOnlyList<byte[]> CapabilityWords { get; }
 
     /// <summary>Hears of each login, for <c>postern demo</c>; null = nobody listens.</summary>
     public Action<LoginNotice>? LoginObserver { get; init; }
