@@ -6,6 +6,7 @@ using Postern.Net;
 using Postern.Net.Listening;
 using Postern.Net.Tls;
 using Postern.Sessions.Imap;
+using Postern.Sessions.Pop3;
 
 namespace Postern.Sessions;
 
@@ -44,8 +45,16 @@ public sealed class MailServer : IClientHandler
     /// <summary>Hears of each login, for <c>postern demo</c>; null = nobody listens.</summary>
     public Action<LoginNotice>? LoginObserver { get; init; }
 
-    public void OnClient(Connection client, EndpointAddress peer, ListenSettings listen) =>
-        new ImapSession(this, client, peer, listen, NextConnectionNumber()).Start();
+    public void OnClient(Connection client, EndpointAddress peer, ListenSettings listen)
+    {
+        long number = NextConnectionNumber();
+        MailSession session = Settings.Protocol switch
+        {
+            MailProtocol.Pop3 => new Pop3Session(this, client, peer, listen, number),
+            _ => new ImapSession(this, client, peer, listen, number),
+        };
+        session.Start();
+    }
 
     public void OnNoPlace(int workerConnections)
     {

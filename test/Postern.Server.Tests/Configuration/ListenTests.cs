@@ -92,7 +92,6 @@ public sealed class ListenTests : ConfigurationTests
     [InlineData("listen 109-110;", "[emerg] unknown mail protocol for server in n.conf:2")]
     [InlineData("listen unix:/x;", "[emerg] unknown mail protocol for server in n.conf:2")]
     [InlineData("protocol imap;", "[emerg] no \"listen\" is defined for server in n.conf:2")]
-    [InlineData("listen 110;", "[emerg] the \"pop3\" protocol is not supported yet in n.conf:2")]
     [InlineData("listen 587;", "[emerg] the \"smtp\" protocol is not supported yet in n.conf:2")]
     public void Server_Fault_IsReportedAtItsBrace(string server, string message) => Assert.Equal(
         [message],

@@ -11,6 +11,7 @@ public sealed record ScenarioStep(string Kind, int Repeat, string Text, MailProx
 /// <summary>A conversation that both programs must have in the same way, except where <see cref="Differs"/> says why not.</summary>
 /// <param name="Name">File name without extension, a slash, and the name in the file.</param>
 /// <param name="File">The file, for messages.</param>
+/// <param name="Protocol"><c>imap</c>, <c>pop3</c> or <c>smtp</c>.</param>
 /// <param name="Listen">Further parameters of <c>listen</c>.</param>
 /// <param name="Mail">Directives at mail level.</param>
 /// <param name="Server">Directives at server level.</param>
@@ -21,6 +22,7 @@ public sealed record ScenarioStep(string Kind, int Repeat, string Text, MailProx
 public sealed record Scenario(
     string Name,
     string File,
+    string Protocol,
     string Listen,
     IReadOnlyList<ConfigurationLine> Mail,
     IReadOnlyList<ConfigurationLine> Server,

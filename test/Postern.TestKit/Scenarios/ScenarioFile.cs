@@ -72,6 +72,9 @@ public static partial class ScenarioFile
         string text = blank < 0 ? "" : line[(blank + 1)..];
         switch (kind)
         {
+            case "protocol:":
+                draft.Protocol = text.Trim();
+                return;
             case "listen:":
                 draft.Listen = text.Trim();
                 return;
@@ -120,6 +123,8 @@ public static partial class ScenarioFile
     {
         public string Name { get; init; } = "";
 
+        public string? Protocol { get; set; }
+
         public string? Listen { get; set; }
 
         public string? AuthServer { get; set; }
@@ -150,6 +155,7 @@ public static partial class ScenarioFile
             return new Scenario(
                 $"{group}/{Name}",
                 path,
+                Protocol ?? common.Protocol ?? "imap",
                 Listen ?? common.Listen ?? "",
                 Merge(common.Mail, Mail),
                 Merge(common.Server, Server),

@@ -110,7 +110,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
                 {{string.Join("\n    ", mail)}}
                 server {
                     listen {{_values["listen"]}} {{_scenario.Listen}};
-                    protocol imap;
+                    protocol {{_scenario.Protocol}};
                     {{string.Join("\n        ", server)}}
                 }
             }
@@ -312,12 +312,14 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         string[] words = [.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Unquote)];
         string attempt = words.FirstOrDefault(word => word.StartsWith("attempt=", StringComparison.Ordinal))?["attempt=".Length..] ?? "1";
         string? salt = words.FirstOrDefault(word => word.StartsWith("salt=", StringComparison.Ordinal))?["salt=".Length..];
+        string host = words.FirstOrDefault(word => word.StartsWith("host=", StringComparison.Ordinal))?["host=".Length..] ?? "[UNAVAILABLE]";
         string client = words.FirstOrDefault(word => word.StartsWith("client=", StringComparison.Ordinal))?["client=".Length..] ?? "127.0.0.1";
         string[] lines =
         [
             .. new[] { $"Auth-Method: {words[0]}", $"Auth-User: {words[1]}", $"Auth-Pass: {words[2]}" },
             .. salt is null ? [] : new[] { $"Auth-Salt: {salt}" },
-            .. new[] { "Auth-Protocol: imap", $"Auth-Login-Attempt: {attempt}", $"Client-IP: {client}" },
+            .. new[] { $"Auth-Protocol: {_scenario.Protocol}", $"Auth-Login-Attempt: {attempt}", $"Client-IP: {client}" },
+            .. _scenario.Protocol == "smtp" ? new[] { $"Client-Host: {host}" } : [],
             .. more,
         ];
         return ExpectAuthRequestAsync(lines, 2);
