@@ -46,7 +46,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
                     return decision;
                 }
 
-                await LoopDelay.Start(loop, TimeSpan.FromSeconds(Math.Max(MinWaitSeconds, answer.WaitSeconds)));
+                await request.Client.Delay(TimeSpan.FromSeconds(Math.Max(MinWaitSeconds, answer.WaitSeconds)));
             }
         }
         finally
@@ -79,7 +79,16 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
             return Answer.Failed;
         }
 
-        deadline.Set(fresh, settings.Timeout);
+        if (deadline.IsArmed)
+        {
+            // One limit for the whole exchange, however many connections it took.
+            deadline.MoveTo(fresh);
+        }
+        else
+        {
+            deadline.Set(fresh, settings.Timeout);
+        }
+
         Exchange exchange = await ExchangeAsync(fresh, request, credentials, context, mayBeStale: false);
         return exchange.Answer;
     }

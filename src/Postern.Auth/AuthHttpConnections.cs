@@ -4,15 +4,23 @@ namespace Postern.Auth;
 
 /// <summary>
 /// The idle keep-alive connections of one loop to one auth server. Each watches for the server closing it; whatever else
-/// arrives unasked ends it too.
+/// arrives unasked ends it too. As a timer it closes those that nobody has used for a while.
 /// </summary>
-internal sealed class AuthHttpConnections
+internal sealed class AuthHttpConnections : LoopTimer
 {
     /// <summary>Idle connections kept; protects the auth server and <c>worker_connections</c> from a burst's leftovers.</summary>
     private const int MaxIdle = 32;
 
+    /// <summary>
+    /// How long one is kept: behind a firewall that forgets, or after a reload to another server, it would never be used
+    /// again and hold its place for ever.
+    /// </summary>
+    private static readonly TimeSpan _idleLimit = TimeSpan.FromSeconds(60);
+
     private readonly EventLoop _loop;
-    private readonly Stack<Connection> _idle = new();
+
+    /// <summary>The one used last is at the end.</summary>
+    private readonly List<Idle> _idle = [];
 
     public AuthHttpConnections(EventLoop loop)
     {
@@ -24,8 +32,10 @@ internal sealed class AuthHttpConnections
     /// <summary>An idle connection that was alive when last looked at, or null.</summary>
     public Connection? TryTake()
     {
-        while (_idle.TryPop(out Connection? connection))
+        while (_idle.Count > 0)
         {
+            Connection connection = _idle[^1].Connection;
+            _idle.RemoveAt(_idle.Count - 1);
             if (!connection.IsClosed && connection.EndIdle())
             {
                 return connection;
@@ -47,14 +57,35 @@ internal sealed class AuthHttpConnections
         }
 
         connection.BeginIdle();
-        _idle.Push(connection);
+        _idle.Add(new Idle(connection, _loop.Now));
+        if (!IsArmed)
+        {
+            _loop.Timers.Arm(this, _loop.Now, (long)_idleLimit.TotalMilliseconds);
+        }
+    }
+
+    protected override void OnExpired()
+    {
+        long oldest = _loop.Now - (long)_idleLimit.TotalMilliseconds;
+        int old = 0;
+        while (old < _idle.Count && (_idle[old].Since <= oldest || _idle[old].Connection.IsClosed))
+        {
+            _idle[old++].Connection.Close();
+        }
+
+        _idle.RemoveRange(0, old);
+        if (_idle.Count > 0)
+        {
+            _loop.Timers.Arm(this, _loop.Now, _idle[0].Since - oldest);
+        }
     }
 
     private void CloseAll()
     {
-        while (_idle.TryPop(out Connection? connection))
-        {
-            connection.Close();
-        }
+        _idle.ForEach(idle => idle.Connection.Close());
+        _idle.Clear();
+        _loop.Timers.Cancel(this);
     }
+
+    private readonly record struct Idle(Connection Connection, long Since);
 }

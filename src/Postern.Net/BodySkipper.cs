@@ -34,19 +34,19 @@ public sealed unsafe class BodySkipper : LoopTimer, IConnectionHandler
     {
         while (_left > 0)
         {
-            int n = connection.Receive(connection.Loop.Buffers.In, (int)Math.Min(_left, LoopBuffers.InBytes));
+            // Not just what is left: only a read that gets less than it asked for proves that nothing is behind it.
+            int n = connection.Receive(connection.Loop.Buffers.In, LoopBuffers.InBytes);
             if (n == Connection.WouldBlock)
             {
                 return;
             }
 
-            if (n <= 0)
+            _left -= n;
+            if (n <= 0 || _left < 0)
             {
                 End();
                 return;
             }
-
-            _left -= n;
         }
 
         connection.Loop.Timers.Cancel(this);

@@ -94,6 +94,9 @@ public sealed unsafe partial class Connection
     /// <summary>Cleartext that may be read without an event: inside OpenSSL, or ciphertext kept for it.</summary>
     private bool HasTlsInput => _tlsMore || _cipher is not null;
 
+    /// <summary>Whether the next read throws instead of waiting for input that could not be decrypted.</summary>
+    private bool IsTlsBroken => _tlsBroken && _tlsEstablished;
+
     /// <summary>
     /// For the relay: decrypts or receives as much as there is into the loop's plain buffer.
     /// </summary>
@@ -104,6 +107,12 @@ public sealed unsafe partial class Connection
         if (_ssl == 0)
         {
             return Receive(buffers.Plain, LoopBuffers.InBytes);
+        }
+
+        if (IsTlsBroken)
+        {
+            // The bytes before the damage were passed on; what comes behind it will never be read.
+            return -Libc.EPROTO;
         }
 
         int total = 0;
@@ -196,6 +205,11 @@ public sealed unsafe partial class Connection
 
     private int TlsRead(byte* target, int capacity)
     {
+        if (IsTlsBroken)
+        {
+            return EndOf(TlsReadResult.Failed);
+        }
+
         LoopBuffers buffers = _loop.Buffers;
         while (true)
         {

@@ -31,7 +31,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     private int _sendErrno;
     private string _failedCall = "";
     private ConnectionEnd? _aborted;
-    private bool _waitsForDrain;
+    private WaitKind _waitsFor;
     private bool _mayRead;
     private bool _hangUp;
     private bool _endOfStream;
@@ -42,6 +42,13 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         _loop = loop;
         Descriptor = descriptor;
         _mayRead = mayRead;
+    }
+
+    private enum WaitKind
+    {
+        Input,
+        Drain,
+        Time,
     }
 
     public EventLoop Loop => _loop;
@@ -104,6 +111,9 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     /// <summary>Completes when <see cref="TryRead"/> may have something. One waiter at a time.</summary>
     public ReadinessAwaitable Readable() => new(this, drain: false);
 
+    /// <summary>Completes when the time has passed, whatever arrives meanwhile. One waiter at a time.</summary>
+    public LoopDelay Delay(TimeSpan time) => new(this, time);
+
     /// <summary>Completes when the kernel has taken everything written. One waiter at a time.</summary>
     public ReadinessAwaitable Drained() => new(this, drain: true);
 
@@ -154,7 +164,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     /// <param name="stallMilliseconds">How long the kernel may refuse to take unsent bytes before they are given up.</param>
     public void CloseGracefully(long stallMilliseconds)
     {
-        if (Descriptor < 0)
+        if (Descriptor < 0 || _waiter is LingeringClose)
         {
             return;
         }
@@ -168,7 +178,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
             return;
         }
 
-        new LingeringClose(this, stallMilliseconds).Begin();
+        new LingeringClose(this, stallMilliseconds, sendEnd: !notified).Begin();
     }
 
     /// <summary>
@@ -230,13 +240,23 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
             case IConnectionHandler handler:
                 handler.OnReady(this);
                 break;
-            case Action continuation when _waitsForDrain ? !HasUnsent : _mayRead:
+            case Action continuation when IsOver(_waitsFor):
                 _waiter = null;
                 continuation();
                 break;
             default:
                 break;
         }
+    }
+
+    protected internal override void OnFault()
+    {
+        if (_waiter is IConnectionHandler handler)
+        {
+            handler.OnFault(this);
+        }
+
+        Close();
     }
 
     protected internal override void OnShutdownTimeout()
@@ -264,7 +284,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     }
 
     /// <summary>Whether a read may yield something without an event coming first.</summary>
-    internal bool MayRead => _mayRead || _endOfStream || HasTlsInput;
+    internal bool MayRead => _mayRead || _endOfStream || HasTlsInput || IsTlsBroken;
 
     /// <summary>Sends the loop's out buffer, which this connection owns.</summary>
     internal void SendOut()
@@ -416,7 +436,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         return false;
     }
 
-    private void ThrowIfOver()
+    internal void ThrowIfOver()
     {
         if (_aborted is { } reason)
         {
@@ -575,22 +595,61 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         // state machine calls to suspend itself must not throw, or the process ends.
         public bool IsCompleted => _connection._aborted is not null
             || (_drain ? _connection.IsDrainedNow() : _connection.MayRead)
+            || _connection.IsEndedByShutdown()
             || !_connection.TryRegister();
 
         public ReadinessAwaitable GetAwaiter() => this;
 
         public void OnCompleted(Action continuation) => UnsafeOnCompleted(continuation);
 
-        public void UnsafeOnCompleted(Action continuation)
-        {
-            Debug.Assert(_connection._waiter is null, "one waiter at a time");
-            _connection._waitsForDrain = _drain;
-            _connection._waiter = continuation;
-        }
+        public void UnsafeOnCompleted(Action continuation) =>
+            _connection.Wait(continuation, _drain ? WaitKind.Drain : WaitKind.Input);
 
         /// <exception cref="ConnectionEndedException">The wait was aborted, or the connection closed.</exception>
         public void GetResult() => _connection.ThrowIfOver();
     }
+
+    /// <summary>Only an abort or <see cref="EndWaitForTime"/> ends this wait. Input is remembered meanwhile.</summary>
+    internal void WaitForTime(Action continuation)
+    {
+        // A graceful stop finds what is left by the loop's table.
+        _ = TryRegister();
+        Wait(continuation, WaitKind.Time);
+    }
+
+    internal void EndWaitForTime()
+    {
+        if (_waitsFor == WaitKind.Time && _waiter is Action continuation)
+        {
+            _waiter = null;
+            continuation();
+        }
+    }
+
+    private void Wait(Action continuation, WaitKind kind)
+    {
+        Debug.Assert(_waiter is null, "one waiter at a time");
+        _waitsFor = kind;
+        _waiter = continuation;
+    }
+
+    /// <summary>Not yet in the loop's table, a connection is missed when the loop ends what is left.</summary>
+    private bool IsEndedByShutdown()
+    {
+        if (_loop.IsShutDown)
+        {
+            _aborted ??= ConnectionEnd.ShutdownTimeout;
+        }
+
+        return _loop.IsShutDown;
+    }
+
+    private bool IsOver(WaitKind kind) => kind switch
+    {
+        WaitKind.Input => _mayRead,
+        WaitKind.Drain => !HasUnsent,
+        _ => false,
+    };
 
     private bool IsDrainedNow()
     {
@@ -608,12 +667,19 @@ internal sealed class Watcher(Action readable) : IConnectionHandler
     public void OnShutdownTimeout(Connection connection) => connection.Abort(ConnectionEnd.ShutdownTimeout);
 }
 
-/// <summary>Closes a connection at whatever happens to it.</summary>
+/// <summary>Closes a connection when anything arrives on it, its end included.</summary>
 internal sealed class IdleGuard : IConnectionHandler
 {
     public static IdleGuard Instance { get; } = new();
 
-    public void OnReady(Connection connection) => connection.Close();
+    public void OnReady(Connection connection)
+    {
+        // Space for sending means nothing: a unix socket announces it whenever the other side has read.
+        if (connection.MayRead || connection.SendErrno != 0)
+        {
+            connection.Close();
+        }
+    }
 
     public void OnShutdownTimeout(Connection connection) => connection.Close();
 }
@@ -626,4 +692,9 @@ internal interface IConnectionHandler
 
     /// <summary>The time for a graceful stop is over.</summary>
     void OnShutdownTimeout(Connection connection);
+
+    /// <summary>The handler threw; the connection is closed after this.</summary>
+    void OnFault(Connection connection)
+    {
+    }
 }

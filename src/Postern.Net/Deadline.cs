@@ -14,6 +14,9 @@ public sealed class Deadline(EventLoop loop) : LoopTimer
         loop.Timers.Arm(this, loop.Now, (long)limit.TotalMilliseconds);
     }
 
+    /// <summary>From now on it is this connection that the running deadline ends.</summary>
+    public void MoveTo(Connection connection) => _connection = connection;
+
     public void Clear()
     {
         _connection = null;
@@ -23,37 +26,35 @@ public sealed class Deadline(EventLoop loop) : LoopTimer
     protected internal override void OnExpired() => _connection?.Abort(ConnectionEnd.TimedOut);
 }
 
-/// <summary>Awaits the passing of time on a loop (<c>Auth-Wait</c>).</summary>
+/// <summary>
+/// Awaits the passing of time on behalf of one connection (<c>Auth-Wait</c>): nothing that the connection does ends it, but
+/// an abort does, so that a long wait does not outlast <c>worker_shutdown_timeout</c>.
+/// </summary>
 public sealed class LoopDelay : LoopTimer, ICriticalNotifyCompletion
 {
-    private Action? _continuation;
+    private readonly Connection _connection;
 
-    private LoopDelay()
+    internal LoopDelay(Connection connection, TimeSpan time)
     {
+        _connection = connection;
+        connection.Loop.Timers.Arm(this, connection.Loop.Now, (long)time.TotalMilliseconds);
     }
 
-    public bool IsCompleted { get; private set; }
-
-    public static LoopDelay Start(EventLoop loop, TimeSpan time)
-    {
-        var delay = new LoopDelay();
-        loop.Timers.Arm(delay, loop.Now, (long)time.TotalMilliseconds);
-        return delay;
-    }
+    /// <summary>Even a delay of nothing takes until the next tick.</summary>
+    public bool IsCompleted => false;
 
     public LoopDelay GetAwaiter() => this;
 
-    public void OnCompleted(Action continuation) => _continuation = continuation;
+    public void OnCompleted(Action continuation) => UnsafeOnCompleted(continuation);
 
-    public void UnsafeOnCompleted(Action continuation) => _continuation = continuation;
+    public void UnsafeOnCompleted(Action continuation) => _connection.WaitForTime(continuation);
 
+    /// <exception cref="ConnectionEndedException">The connection was aborted.</exception>
     public void GetResult()
     {
+        _connection.Loop.Timers.Cancel(this);
+        _connection.ThrowIfOver();
     }
 
-    protected internal override void OnExpired()
-    {
-        IsCompleted = true;
-        _continuation?.Invoke();
-    }
+    protected internal override void OnExpired() => _connection.EndWaitForTime();
 }

@@ -70,6 +70,9 @@ public sealed unsafe class EventLoop : IDisposable
     /// <summary>Set when the loop shall take no new clients; it ends with its last connection.</summary>
     public bool IsDraining { get; private set; }
 
+    /// <summary>Set when the time for a graceful stop is over: a dialogue that was busy elsewhere ends at its next wait.</summary>
+    internal bool IsShutDown { get; private set; }
+
     /// <summary>
     /// Where a dialogue composes what it writes next. Reset before use; what is in it does not survive an await.
     /// </summary>
@@ -95,7 +98,7 @@ public sealed unsafe class EventLoop : IDisposable
     /// <summary>One turn. Waits for events as long as nothing else is to be done.</summary>
     public void RunOnce()
     {
-        int timeout = _deferred.Count > 0 || !_posted.IsEmpty ? 0 : Timers.NextDelayMilliseconds(Now);
+        int timeout = _deferred.Count > 0 || !_posted.IsEmpty ? 0 : Timers.NextDelayMilliseconds(System.Milliseconds);
         int count = System.Wait(_epoll, _events, MaxEventsPerTurn, timeout);
         Now = System.Milliseconds;
         for (int i = 0; i < count; i++)
@@ -105,7 +108,7 @@ public sealed unsafe class EventLoop : IDisposable
 
         while (_posted.TryDequeue(out Action? action))
         {
-            action();
+            RunGuarded(action);
             FlushOwner();
         }
 
@@ -135,6 +138,11 @@ public sealed unsafe class EventLoop : IDisposable
         DrainingStarted?.Invoke();
     }
 
+    /// <summary>
+    /// Hears of exceptions that reached the loop: mistakes of ours, which must cost no more than the connection they met.
+    /// </summary>
+    public Action<Exception>? FaultObserver { get; set; }
+
     /// <summary>Raised on the loop when no new clients shall come: listeners close, spare connections too.</summary>
     public event Action? DrainingStarted;
 
@@ -147,6 +155,7 @@ public sealed unsafe class EventLoop : IDisposable
     /// <summary>Ends everything that is still there because the time for a graceful stop is over. Call on the loop.</summary>
     public void ShutDownRemaining()
     {
+        IsShutDown = true;
         for (int i = 0; i < _tableUsed; i++)
         {
             _table[i]?.OnShutdownTimeout();
@@ -283,8 +292,33 @@ public sealed unsafe class EventLoop : IDisposable
         int index = (int)(uint)key;
         if (index < _tableUsed && _generations[index] == (uint)(key >> 32) && _table[index] is { } source)
         {
-            source.OnEvents(events);
+            try
+            {
+                source.OnEvents(events);
+            }
+#pragma warning disable CA1031 // Reported; the fault of one connection must not end the loop with all the others.
+            catch (Exception fault)
+#pragma warning restore CA1031
+            {
+                FaultObserver?.Invoke(fault);
+                source.OnFault();
+            }
+
             FlushOwner();
+        }
+    }
+
+    private void RunGuarded(Action action)
+    {
+        try
+        {
+            action();
+        }
+#pragma warning disable CA1031 // As in Dispatch.
+        catch (Exception fault)
+#pragma warning restore CA1031
+        {
+            FaultObserver?.Invoke(fault);
         }
     }
 

@@ -14,6 +14,11 @@ public abstract class EventSource
     /// <summary>Called on the loop with the bits of epoll_wait(2): <see cref="Libc.EPOLLIN"/> and so on.</summary>
     protected internal abstract void OnEvents(uint events);
 
+    /// <summary>Called when <see cref="OnEvents"/> threw: give up what the source stands for.</summary>
+    protected internal virtual void OnFault()
+    {
+    }
+
     /// <summary>
     /// Called once when the time for a graceful stop is over (<c>worker_shutdown_timeout</c>): end now, log why.
     /// </summary>

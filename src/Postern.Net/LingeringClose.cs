@@ -4,12 +4,16 @@ namespace Postern.Net;
 /// The end of a connection that we close: what is unsent goes out, what still comes is thrown away, and the socket is
 /// closed when the other side has closed, or 3 seconds after our last byte went out.
 /// </summary>
-internal sealed unsafe class LingeringClose(Connection connection, long stallMilliseconds) : LoopTimer, IConnectionHandler
+/// <param name="connection">Owned from now on.</param>
+/// <param name="stallMilliseconds">How long the kernel may refuse to take unsent bytes.</param>
+/// <param name="sendEnd">Whether the other side has to be told that we are done: there was no close_notify.</param>
+internal sealed unsafe class LingeringClose(Connection connection, long stallMilliseconds, bool sendEnd) : LoopTimer, IConnectionHandler
 {
     /// <summary>As long as nginx waits for the client's close_notify.</summary>
     private const long LimitMilliseconds = 3000;
 
     private int _unsentBefore;
+    private bool _endSent = !sendEnd;
     private bool _ended;
 
     public void Begin()
@@ -22,7 +26,7 @@ internal sealed unsafe class LingeringClose(Connection connection, long stallMil
 
     public void OnReady(Connection from)
     {
-        if (from.SendErrno != 0 || Discard())
+        if (from.SendErrno != 0 || Discard() || !TrySendEnd())
         {
             End();
             return;
@@ -63,6 +67,18 @@ internal sealed unsafe class LingeringClose(Connection connection, long stallMil
         }
 
         return !connection.HasUnsent;
+    }
+
+    /// <summary>A client that waits for the end of the connection must not wait for the end of our patience.</summary>
+    private bool TrySendEnd()
+    {
+        if (!_endSent && !connection.HasUnsent)
+        {
+            _endSent = true;
+            return connection.ShutdownSend() >= 0;
+        }
+
+        return true;
     }
 
     private void End()

@@ -26,6 +26,7 @@ public sealed class TimerWheel
     private long _tick;
     private int _count;
     private bool _cascading;
+    private bool _advancing;
 
     /// <param name="nowMilliseconds">The loop's clock at this moment.</param>
     public TimerWheel(long nowMilliseconds)
@@ -40,6 +41,12 @@ public sealed class TimerWheel
     public void Arm(LoopTimer timer, long nowMilliseconds, long delayMilliseconds)
     {
         Cancel(timer);
+        if (_count == 0 && !_advancing)
+        {
+            // The clock went on while there was nothing to watch; those ticks need not be walked through later.
+            _tick = Math.Max(_tick, nowMilliseconds / TickMilliseconds);
+        }
+
         timer.DueMilliseconds = nowMilliseconds + Math.Max(0, delayMilliseconds);
         Insert(timer);
         _count++;
@@ -65,6 +72,7 @@ public sealed class TimerWheel
             return;
         }
 
+        _advancing = true;
         while (_tick < target)
         {
             _tick++;
@@ -77,6 +85,8 @@ public sealed class TimerWheel
                 _tick = target;
             }
         }
+
+        _advancing = false;
     }
 
     /// <summary>Milliseconds until <see cref="Advance"/> should be called again; -1 = no timer is armed.</summary>

@@ -17,6 +17,7 @@ public sealed class MailServer : IClientHandler
 {
     private readonly ConcurrentDictionary<EventLoop, AuthHttpClient> _auth = new();
     private static long _connections;
+    private long _lastNoPlace = long.MinValue / 2;
 
     /// <param name="settings">The merged directives.</param>
     /// <param name="tls">The context, if <see cref="TlsServerSettings.Needed"/>.</param>
@@ -58,6 +59,14 @@ public sealed class MailServer : IClientHandler
 
     public void OnNoPlace(int workerConnections)
     {
+        // A flood of clients must not become a flood of lines.
+        long now = Environment.TickCount64;
+        if (now - Interlocked.Read(ref _lastNoPlace) < 1000)
+        {
+            return;
+        }
+
+        Interlocked.Exchange(ref _lastNoPlace, now);
         LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
         line.Append("*"u8);
         line.Append(NextConnectionNumber());

@@ -125,7 +125,7 @@ public abstract partial class MailSession
         if (refused.WaitSeconds > 0)
         {
             // First wait, then answer: guessing passwords is slow.
-            await LoopDelay.Start(Loop, TimeSpan.FromSeconds(refused.WaitSeconds));
+            await Client.Delay(TimeSpan.FromSeconds(refused.WaitSeconds));
         }
 
         ScratchWriter scratch = Loop.Scratch.Reset();
@@ -173,9 +173,9 @@ public abstract partial class MailSession
             ReadOnlyMemory<byte> reply = await LoginAsync(upstream, credentials, buffer);
             if (!reply.IsEmpty)
             {
-                joined = true;
                 Client.Unwatch();
                 HandOver(upstream, reply.Span);
+                joined = true;
             }
         }
         catch (ConnectionEndedException ended) when (ended.Connection == upstream)
@@ -248,6 +248,7 @@ public abstract partial class MailSession
         NotifyLogin(accepted: true, Context.Upstream!);
         Client.Write(reply);
         upstream.Write(Input);
+        ReleaseClient();
         Relay.Start(Client, upstream, Server.Settings.ProxyTimeout, joined);
     }
 

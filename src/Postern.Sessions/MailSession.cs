@@ -20,7 +20,7 @@ public abstract partial class MailSession
     private byte[]? _input;
     private int _start;
     private int _end;
-    private bool _saidGoodbye;
+    private bool _clientGone;
 
     /// <param name="server">The server block.</param>
     /// <param name="client">The accepted connection, owned by the session until it hands it over.</param>
@@ -169,9 +169,12 @@ public abstract partial class MailSession
 
     private protected void CloseClient()
     {
-        _saidGoodbye = true;
+        _clientGone = true;
         Client.CloseGracefully((long)Server.Settings.Timeout.TotalMilliseconds);
     }
+
+    /// <summary>The client is the relay's from now on.</summary>
+    private protected void ReleaseClient() => _clientGone = true;
 
     private protected void LogInfo(ReadOnlySpan<byte> message, int errno = 0) => LogMessage(LogLevel.Info, message, errno);
 
@@ -268,10 +271,9 @@ public abstract partial class MailSession
         }
         catch (SessionEndedException)
         {
-            if (!_saidGoodbye)
-            {
-                Client.Close();
-            }
+            // Gracefully: replies to commands that came together with the end of the stream, or the alert of a handshake
+            // that failed, have not left yet.
+            CloseClient();
         }
         catch (ConnectionEndedException ended)
         {
@@ -416,7 +418,8 @@ public abstract partial class MailSession
                 break;
             case ConnectionEnd.TlsError:
                 LogText(ended.PeersFault ? LogLevel.Info : LogLevel.Crit, ended.Detail);
-                break;
+                CloseClient(); // with the alert
+                return;
             default:
                 break;
         }
@@ -428,7 +431,10 @@ public abstract partial class MailSession
     {
         // The type and place say what went wrong; the message could repeat a client's bytes.
         LogText(LogLevel.Alert, $"session failed: {fault.GetType().Name} {fault.StackTrace?.AsSpan().Trim().ToString().Split('\n')[0]}");
-        EndWithInternalError();
+        if (!_clientGone)
+        {
+            EndWithInternalError();
+        }
     }
 
     private void LogText(LogLevel level, string text, int errno = 0) => LogMessage(level, Encoding.UTF8.GetBytes(text), errno);

@@ -179,6 +179,28 @@ public sealed class ConnectionWakeUpTests : IDisposable
     }
 
     [Fact]
+    public void BeginIdle_OnlySpaceIsAnnounced_StaysUsable()
+    {
+        var (idle, idleSocket) = _script.Accept();
+        idleSocket.Connecting = true;
+        idle.Write("request"u8);
+        _script.Settle();
+        idleSocket.Establish();
+        _script.Settle();
+        Assert.Equal("request", idleSocket.TakeText());
+        Assert.Equal(Connection.WouldBlock, idle.TryRead(new byte[8]));
+        idle.BeginIdle();
+        idleSocket.Establish(); // the same edge again
+        _script.Settle();
+        Assert.False(idle.IsClosed);
+        Assert.True(idle.EndIdle());
+        idle.BeginIdle();
+        idleSocket.ArriveEnd();
+        _script.Settle();
+        Assert.True(idle.IsClosed);
+    }
+
+    [Fact]
     public void Dispatch_EventForReusedDescriptorAndSlot_IsDropped()
     {
         var (first, firstSocket) = _script.Accept();

@@ -82,12 +82,30 @@ public sealed unsafe class Listener : EventSource
         }
 
         Connection client = Connection.FromAccepted(_loop, descriptor);
-        if (_plan.HasSpecific)
+        try
         {
-            entry = _plan.Choose(client.GetLocalAddress());
-        }
+            if (_plan.HasSpecific)
+            {
+                entry = _plan.Choose(client.GetLocalAddress());
+            }
 
-        entry.Handler.OnClient(client, peer, entry.Settings);
+            entry.Handler.OnClient(client, peer, entry.Settings);
+        }
+#pragma warning disable CA1031 // One client that cannot be taken must not end the loop of all others.
+        catch (Exception fault)
+#pragma warning restore CA1031
+        {
+            client.Close();
+            ComplainOfFault(fault);
+        }
+    }
+
+    private void ComplainOfFault(Exception fault)
+    {
+        LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
+        line.Append("client could not be taken: "u8);
+        line.AppendEscaped(fault.Message);
+        _log.Write(LogLevel.Alert, line.Written);
     }
 
     private void OnAcceptFailed(int errno)

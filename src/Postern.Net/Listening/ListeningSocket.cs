@@ -26,8 +26,12 @@ public sealed unsafe class ListeningSocket : IDisposable
     /// <summary>Creates, binds and listens.</summary>
     /// <param name="plan">What to bind.</param>
     /// <param name="loops">Number of loops that will accept.</param>
+    /// <param name="besideOurs">
+    /// Another socket of ours has the same port (a wildcard beside own sockets); it must have been told to
+    /// <see cref="AllowSharing"/>.
+    /// </param>
     /// <exception cref="SystemCallException"><c>bind() to 0.0.0.0:143 failed (98: Address already in use)</c>.</exception>
-    public static ListeningSocket Open(ListenPlan plan, int loops)
+    public static ListeningSocket Open(ListenPlan plan, int loops, bool besideOurs = false)
     {
         var socket = new ListeningSocket(plan);
         try
@@ -35,7 +39,7 @@ public sealed unsafe class ListeningSocket : IDisposable
             int wanted = plan.Socket.Settings.Address.Family == AddressFamilyKind.Unix ? 1 : loops;
             for (int i = 0; i < wanted; i++)
             {
-                socket.Bind(first: i == 0, shared: wanted > 1);
+                socket.Bind(sharesBefore: besideOurs || i > 0, sharesAfter: wanted > 1);
             }
 
             socket.ListenAll();
@@ -50,6 +54,10 @@ public sealed unsafe class ListeningSocket : IDisposable
 
     /// <summary>The descriptor loop number <paramref name="loop"/> accepts from.</summary>
     public int DescriptorFor(int loop) => _descriptors[loop % _descriptors.Count];
+
+    /// <summary>Lets other sockets of ours be bound to the same port.</summary>
+    public void AllowSharing() =>
+        _descriptors.ForEach(descriptor => Set(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1, "SO_REUSEPORT"));
 
     /// <summary>Closes the descriptors and removes a unix socket's file.</summary>
     public void Dispose()
@@ -68,7 +76,7 @@ public sealed unsafe class ListeningSocket : IDisposable
         _descriptors.Clear();
     }
 
-    private void Bind(bool first, bool shared)
+    private void Bind(bool sharesBefore, bool sharesAfter)
     {
         int family = SocketAddresses.NativeFamily(Address);
         int descriptor = Check(
@@ -76,7 +84,7 @@ public sealed unsafe class ListeningSocket : IDisposable
         try
         {
             SetOptions(descriptor, family);
-            if (shared && !first)
+            if (sharesBefore)
             {
                 Set(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1, "SO_REUSEPORT");
             }
@@ -84,7 +92,7 @@ public sealed unsafe class ListeningSocket : IDisposable
             byte* buffer = stackalloc byte[Libc.SockaddrBytes];
             int length = SocketAddresses.Write(Address, new Span<byte>(buffer, Libc.SockaddrBytes));
             _ = Check(Libc.bind(descriptor, buffer, (uint)length), $"bind() to {Address}");
-            if (shared && first)
+            if (sharesAfter && !sharesBefore)
             {
                 // Only after bind(): with the option set before, a second program could bind the same port unnoticed.
                 Set(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1, "SO_REUSEPORT");

@@ -83,6 +83,8 @@ public sealed unsafe class Relay : LoopTimer, IConnectionHandler, IDeferred
 
     void IConnectionHandler.OnShutdownTimeout(Connection connection) => End(RelayOutcome.ShutdownTimeout);
 
+    void IConnectionHandler.OnFault(Connection connection) => End(RelayOutcome.Failed);
+
     void IDeferred.RunDeferred()
     {
         _deferred = false;
@@ -103,7 +105,8 @@ public sealed unsafe class Relay : LoopTimer, IConnectionHandler, IDeferred
         }
         else
         {
-            End(_clientEnded || _upstreamEnded ? RelayOutcome.Done : RelayOutcome.TimedOut);
+            // A side that takes nothing any more has not been delivered to, even if the other one has ended.
+            End(_endPassedOn ? RelayOutcome.Done : RelayOutcome.TimedOut);
         }
     }
 

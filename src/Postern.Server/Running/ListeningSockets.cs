@@ -37,7 +37,9 @@ internal sealed class ListeningSockets : IDisposable
 
                 try
                 {
-                    opened.Add(ListeningSocket.Open(plan, loops));
+                    List<ListeningSocket> neighbours = [.. _sockets.Values.Concat(opened).Where(socket => IsNeighbour(socket, plan))];
+                    neighbours.ForEach(socket => socket.AllowSharing());
+                    opened.Add(ListeningSocket.Open(plan, loops, neighbours.Count > 0));
                 }
                 catch (SystemCallException e)
                 {
@@ -82,6 +84,15 @@ internal sealed class ListeningSockets : IDisposable
         }
 
         _sockets.Clear();
+    }
+
+    /// <summary>Whether the socket has the plan's port: the kernel lets a wildcard and own sockets share it only if all agree.</summary>
+    private static bool IsNeighbour(ListeningSocket socket, ListenPlan plan)
+    {
+        EndpointAddress ours = socket.Plan.Socket.Settings.Address;
+        EndpointAddress wanted = plan.Socket.Settings.Address;
+        return ours.Family != AddressFamilyKind.Unix && ours.Family == wanted.Family && ours.Port == wanted.Port
+            && (ours.IsWildcard || wanted.IsWildcard);
     }
 
     private static void Close(List<ListeningSocket> sockets)

@@ -226,7 +226,8 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
                 i,
                 settings.WorkerConnections,
                 _ => _orders.Add(new Order(OrderKind.LoopEnded)),
-                fault => _orders.Add(new Order(OrderKind.LoopDied, fault))));
+                fault => _orders.Add(new Order(OrderKind.LoopDied, fault)),
+                LogFault));
         }
 
         _running = _loops.Count;
@@ -297,7 +298,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
                     break;
                 case OrderKind.LoopDied:
-                    Log(LogLevel.Alert, $"event loop died: {order.Fault}");
+                    Log(LogLevel.Alert, $"event loop died: {order.Fault?.GetType().Name} {order.Fault?.StackTrace}".ReplaceLineEndings(" "));
                     status = 2;
                     _loops.ForEach(loop => loop.Loop.Stop());
                     break;
@@ -388,6 +389,9 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             log.Write(level, Encoding.UTF8.GetBytes(message));
         }
     }
+
+    /// <summary>The type and place say what went wrong; the message could repeat a client's bytes.</summary>
+    private void LogFault(Exception fault) => Log(LogLevel.Alert, $"connection failed: {fault.GetType().Name} {fault.StackTrace?.Trim().Split('\n')[0]}");
 
     private sealed record Order(OrderKind Kind, Exception? Fault = null);
 }

@@ -16,13 +16,16 @@ internal sealed class WorkerLoop
     /// <param name="workerConnections"><c>worker_connections</c>.</param>
     /// <param name="ended">Called on the loop's thread when it has ended.</param>
     /// <param name="fault">Called on the loop's thread when it dies of an exception.</param>
-    public WorkerLoop(int index, int workerConnections, Action<WorkerLoop> ended, Action<Exception> fault)
+    /// <param name="faultOnLoop">Called on the loop's thread when an exception ended a connection.</param>
+    public WorkerLoop(
+        int index, int workerConnections, Action<WorkerLoop> ended, Action<Exception> fault, Action<Exception> faultOnLoop)
     {
         _index = index;
         _ended = ended;
         _fault = fault;
         Loop = new EventLoop(LinuxSystemCalls.Instance, workerConnections);
         Loop.DrainingStarted += StopListening;
+        Loop.FaultObserver = faultOnLoop;
     }
 
     public EventLoop Loop { get; }

@@ -164,7 +164,15 @@ internal sealed partial class ImapSession : MailSession
     {
         byte[] value = new byte[_parser.Argument(index).Range.Length];
         int length = _parser.CopyArgument(index, Input, value);
-        return length == value.Length ? value : value[..length];
+        if (length == value.Length)
+        {
+            return value;
+        }
+
+        // Without its backslashes it is shorter; what is left behind may be a password.
+        byte[] exact = value[..length];
+        value.AsSpan().Clear();
+        return exact;
     }
 
     private void WriteCompleted()

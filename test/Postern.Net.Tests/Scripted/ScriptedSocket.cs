@@ -117,6 +117,7 @@ internal sealed class ScriptedSocket(ScriptedSystemCalls kernel, int descriptor)
     }
 
     /// <summary>Moves bytes from the outbox to the peer; behind the last one goes our FIN.</summary>
+    /// <returns>What was moved, the FIN counting as one; 0 = nothing.</returns>
     public int Carry(int count = int.MaxValue)
     {
         int moved = Math.Min(count, Outbox.Length);
@@ -129,6 +130,7 @@ internal sealed class ScriptedSocket(ScriptedSystemCalls kernel, int descriptor)
             {
                 _endCarried = true;
                 Peer.ArriveEnd();
+                return moved + 1;
             }
         }
 
@@ -156,6 +158,9 @@ internal sealed class ScriptedSocket(ScriptedSystemCalls kernel, int descriptor)
         events |= EndArrived && EndSent ? Libc.EPOLLHUP : 0;
         events |= Error != 0 ? Libc.EPOLLERR | Libc.EPOLLHUP : 0;
         events |= Outbox.Length < Window ? Libc.EPOLLOUT : 0;
+
+        // As tcp_poll() does: who looks and finds no space is told of the next.
+        _noSpace |= Outbox.Length >= Window;
         return events & (Interest | Libc.EPOLLERR | Libc.EPOLLHUP);
     }
 
@@ -214,7 +219,6 @@ internal sealed class ScriptedSocket(ScriptedSystemCalls kernel, int descriptor)
         EndSent = true;
         if (AutoCarry)
         {
-            Carry(0);
             Carry();
         }
 

@@ -123,10 +123,12 @@ public sealed class ScriptedConnection : IAsyncDisposable
     /// <param name="protocols">The versions offered; None means the system's default.</param>
     /// <param name="holdFinished">Keep the client's last flight back, so that it leaves together with the next write (TLS 1.3 only).</param>
     /// <param name="applicationProtocols">ALPN names offered; none by default.</param>
+    /// <param name="limit">How long the handshake may take.</param>
     public async Task StartTlsAsync(
         SslProtocols protocols = SslProtocols.None,
         bool holdFinished = false,
-        IReadOnlyList<string>? applicationProtocols = null)
+        IReadOnlyList<string>? applicationProtocols = null,
+        TimeSpan? limit = null)
     {
         if (_pending.Count > 0)
         {
@@ -154,7 +156,8 @@ public sealed class ScriptedConnection : IAsyncDisposable
                 await tls.AuthenticateAsClientAsync(options, stop);
                 return true;
             },
-            "the TLS handshake");
+            "the TLS handshake",
+            limit);
         _stream = tls;
     }
 
