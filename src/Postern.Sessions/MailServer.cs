@@ -7,6 +7,7 @@ using Postern.Net.Listening;
 using Postern.Net.Tls;
 using Postern.Sessions.Imap;
 using Postern.Sessions.Pop3;
+using Postern.Sessions.Smtp;
 
 namespace Postern.Sessions;
 
@@ -52,6 +53,7 @@ public sealed class MailServer : IClientHandler
         MailSession session = Settings.Protocol switch
         {
             MailProtocol.Pop3 => new Pop3Session(this, client, peer, listen, number),
+            MailProtocol.Smtp => new SmtpSession(this, client, peer, listen, number),
             _ => new ImapSession(this, client, peer, listen, number),
         };
         session.Start();
