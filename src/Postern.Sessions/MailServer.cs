@@ -4,6 +4,7 @@ using Postern.Auth;
 using Postern.Logging;
 using Postern.Net;
 using Postern.Net.Listening;
+using Postern.Net.Resolving;
 using Postern.Net.Tls;
 using Postern.Sessions.Imap;
 using Postern.Sessions.Pop3;
@@ -30,6 +31,7 @@ public sealed class MailServer : IClientHandler
         Log = log;
         ServerName = Encoding.UTF8.GetBytes(settings.ServerName);
         CapabilityWords = [.. settings.Capabilities.Select(Encoding.UTF8.GetBytes)];
+        Names = settings is { Protocol: MailProtocol.Smtp, Resolver: { } resolver } ? new ClientNameResolver(resolver) : null;
     }
 
     public MailServerSettings Settings { get; }
@@ -43,6 +45,9 @@ public sealed class MailServer : IClientHandler
 
     /// <summary>The configured capability words.</summary>
     public IReadOnlyList<byte[]> CapabilityWords { get; }
+
+    /// <summary>Finds clients' host names; null = <c>resolver</c> is off, or nobody wants to know.</summary>
+    internal ClientNameResolver? Names { get; }
 
     /// <summary>Hears of each login, for <c>postern demo</c>; null = nobody listens.</summary>
     public Action<LoginNotice>? LoginObserver { get; init; }

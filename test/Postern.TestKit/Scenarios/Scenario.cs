@@ -15,6 +15,7 @@ public sealed record ScenarioStep(string Kind, int Repeat, string Text, MailProx
 /// <param name="Listen">Further parameters of <c>listen</c>.</param>
 /// <param name="Mail">Directives at mail level.</param>
 /// <param name="Server">Directives at server level.</param>
+/// <param name="Zone">Records of a name server of the scenario's own; none: there is no name server.</param>
 /// <param name="AuthServer">Where the auth server listens: <c>tcp</c>, <c>unix</c> or <c>none</c>.</param>
 /// <param name="Upstream">Where the upstream listens: <c>ipv4</c> or <c>ipv6</c>.</param>
 /// <param name="Differs">Why the two programs answer differently: Q-nn, N-nn or <c>version</c> with a reason. Empty when they do not.</param>
@@ -26,6 +27,7 @@ public sealed record Scenario(
     string Listen,
     IReadOnlyList<ConfigurationLine> Mail,
     IReadOnlyList<ConfigurationLine> Server,
+    IReadOnlyList<string> Zone,
     string AuthServer,
     string Upstream,
     string Differs,

@@ -12,7 +12,7 @@ public static partial class ScenarioFile
     private static readonly HashSet<string> _kinds =
     [
         "C:", "C-", "C.", "C!", "S:", "S-", "S!", "A:", "A<", "A-", "A.", "A!", "auth:", "accept", "refuse:",
-        "U:", "U=", "U<", "U-", "U!", "check:", "clock", "elapsed:", "log:", "nolog:",
+        "U:", "U=", "U<", "U-", "U!", "check:", "clock", "elapsed:", "queries:", "log:", "nolog:",
     ];
 
     public static IReadOnlyList<Scenario> Read(string path)
@@ -84,6 +84,9 @@ public static partial class ScenarioFile
             case "server:":
                 draft.Server.Add(new ConfigurationLine(text.Trim(), only));
                 return;
+            case "zone:":
+                draft.Zone.Add(text.Trim());
+                return;
             case "auth-server:":
                 draft.AuthServer = text.Trim();
                 return;
@@ -137,6 +140,8 @@ public static partial class ScenarioFile
 
         public List<ConfigurationLine> Server { get; } = [];
 
+        public List<string> Zone { get; } = [];
+
         public List<ScenarioStep> Steps { get; } = [];
 
         public Scenario Build(string group, string path, Draft common)
@@ -159,6 +164,7 @@ public static partial class ScenarioFile
                 Listen ?? common.Listen ?? "",
                 Merge(common.Mail, Mail),
                 Merge(common.Server, Server),
+                Zone,
                 AuthServer ?? common.AuthServer ?? "tcp",
                 Upstream ?? common.Upstream ?? "ipv4",
                 Differs,

@@ -20,6 +20,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
     private readonly Dictionary<string, string> _values = [];
     private readonly List<ScenarioStep> _logChecks = [];
     private ProgramUnderTest? _program;
+    private ScriptedDns? _dns;
     private ScriptedListener? _authListener;
     private ScriptedListener? _upstreamListener;
     private ScriptedConnection? _client;
@@ -59,7 +60,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (IAsyncDisposable? part in new IAsyncDisposable?[] { _client, _auth, _upstream, _program, _authListener, _upstreamListener })
+        foreach (IAsyncDisposable? part in new IAsyncDisposable?[] { _client, _auth, _upstream, _program, _authListener, _upstreamListener, _dns })
         {
             if (part is not null)
             {
@@ -98,6 +99,12 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         _values["folder"] = _folder.Path;
         _values["certificate"] = certificate.CertificateFile;
         _values["key"] = certificate.KeyFile;
+
+        if (_scenario.Zone.Count > 0)
+        {
+            _dns = ScriptedDns.Start(_scenario.Zone.Select(line => Template.Render(line, _values)));
+            _values["dnsport"] = Decimal(_dns.Port);
+        }
 
         string[] mail = Directives(_scenario.Mail);
         string[] server = Directives(_scenario.Server);
@@ -180,6 +187,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         "check:" => CheckAsync(step.Text),
         "clock" => StartClockAsync(),
         "elapsed:" => CheckElapsedAsync(step.Text),
+        "queries:" => CheckQueriesAsync(step),
         "log:" or "nolog:" => RememberAsync(step),
         _ => throw new InvalidOperationException($"Unknown step {step.Kind}"),
     };
@@ -536,6 +544,13 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         return seconds >= range[0] && seconds <= range[1]
             ? Task.CompletedTask
             : throw new InvalidOperationException($"{seconds:0.000} s have passed");
+    }
+
+    /// <summary><c>queries: TYPE NAME, …</c>: what the name server was asked so far, sorted.</summary>
+    private Task CheckQueriesAsync(ScenarioStep step)
+    {
+        string asked = string.Join(", ", _dns!.Queries.Order(StringComparer.Ordinal));
+        return asked == Render(step) ? Task.CompletedTask : throw new InvalidOperationException($"the name server was asked {asked}");
     }
 
     private Task RememberAsync(ScenarioStep step)
