@@ -40,6 +40,7 @@ internal static class AuthHttpRequestWriter
         }
 
         WriteProxyAddresses(target, request.Proxy);
+        WriteMail(target, request.Mail);
         WriteTls(target, request);
         foreach ((string name, string value) in settings.Headers)
         {
@@ -65,6 +66,19 @@ internal static class AuthHttpRequestWriter
         Header(target, "Proxy-Protocol-Server-Port"u8, proxy.DestinationPort);
     }
 
+    /// <summary>Not escaped, as nginx sends them: parsed lines have no CR or LF.</summary>
+    private static void WriteMail(IBufferWriter<byte> target, MailTransaction? mail)
+    {
+        if (mail is null)
+        {
+            return;
+        }
+
+        Header(target, "Auth-SMTP-Helo"u8, mail.Helo);
+        Header(target, "Auth-SMTP-From"u8, mail.From);
+        Header(target, "Auth-SMTP-To"u8, mail.To);
+    }
+
     private static void WriteTls(IBufferWriter<byte> target, AuthRequest request)
     {
         if (!request.Client.IsTls)
@@ -85,6 +99,14 @@ internal static class AuthHttpRequestWriter
         AuthMethod.External => "external"u8,
         _ => "none"u8,
     };
+
+    private static void Header(IBufferWriter<byte> target, ReadOnlySpan<byte> name, byte[] value)
+    {
+        target.Write(name);
+        target.Write(": "u8);
+        target.Write(value);
+        target.Write("\r\n"u8);
+    }
 
     private static void Header(IBufferWriter<byte> target, ReadOnlySpan<byte> name, string value)
     {

@@ -17,6 +17,9 @@ public sealed record AuthRequest
     /// <summary><c>Client-Host</c>, SMTP only; null = not sent.</summary>
     public string? ClientHost { get; init; }
 
+    /// <summary>What an SMTP client without AUTH wants to send; null = it signs in.</summary>
+    public MailTransaction? Mail { get; init; }
+
     /// <summary>The backend login needs a password (IMAP, POP3): where the client gave none the auth server must.</summary>
     public required bool NeedsPassword { get; init; }
 
@@ -29,3 +32,9 @@ public sealed record AuthRequest
 
 /// <summary>Addresses of a PROXY header, as text, and their ports.</summary>
 public sealed record ProxyAddresses(string Source, int SourcePort, string Destination, int DestinationPort);
+
+/// <summary>The commands of a mail transaction so far, as the client wrote them, without line ends.</summary>
+/// <param name="Helo">The word of HELO or EHLO; empty if there was none.</param>
+/// <param name="From">The MAIL command.</param>
+/// <param name="To">The RCPT command.</param>
+public sealed record MailTransaction(byte[] Helo, byte[] From, byte[] To);

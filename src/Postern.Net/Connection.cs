@@ -49,6 +49,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         Input,
         Drain,
         Time,
+        InputOrTime,
     }
 
     public EventLoop Loop => _loop;
@@ -112,7 +113,10 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     public ReadinessAwaitable Readable() => new(this, drain: false);
 
     /// <summary>Completes when the time has passed, whatever arrives meanwhile. One waiter at a time.</summary>
-    public LoopDelay Delay(TimeSpan time) => new(this, time);
+    public LoopDelay Delay(TimeSpan time) => new(this, time, endsWithInput: false);
+
+    /// <summary>Completes when <see cref="TryRead"/> may have something, or the time has passed. One waiter at a time.</summary>
+    public LoopDelay ReadableWithin(TimeSpan time) => new(this, time, endsWithInput: true);
 
     /// <summary>Completes when the kernel has taken everything written. One waiter at a time.</summary>
     public ReadinessAwaitable Drained() => new(this, drain: true);
@@ -609,17 +613,17 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         public void GetResult() => _connection.ThrowIfOver();
     }
 
-    /// <summary>Only an abort or <see cref="EndWaitForTime"/> ends this wait. Input is remembered meanwhile.</summary>
-    internal void WaitForTime(Action continuation)
+    /// <summary>Only an abort, <see cref="EndWaitForTime"/>, or input if asked for end this wait; otherwise input is remembered.</summary>
+    internal void WaitForTime(Action continuation, bool endsWithInput)
     {
         // A graceful stop finds what is left by the loop's table.
         _ = TryRegister();
-        Wait(continuation, WaitKind.Time);
+        Wait(continuation, endsWithInput ? WaitKind.InputOrTime : WaitKind.Time);
     }
 
     internal void EndWaitForTime()
     {
-        if (_waitsFor == WaitKind.Time && _waiter is Action continuation)
+        if (_waitsFor is WaitKind.Time or WaitKind.InputOrTime && _waiter is Action continuation)
         {
             _waiter = null;
             continuation();
@@ -646,7 +650,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
 
     private bool IsOver(WaitKind kind) => kind switch
     {
-        WaitKind.Input => _mayRead,
+        WaitKind.Input or WaitKind.InputOrTime => _mayRead,
         WaitKind.Drain => !HasUnsent,
         _ => false,
     };

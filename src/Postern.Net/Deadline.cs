@@ -27,27 +27,29 @@ public sealed class Deadline(EventLoop loop) : LoopTimer
 }
 
 /// <summary>
-/// Awaits the passing of time on behalf of one connection (<c>Auth-Wait</c>): nothing that the connection does ends it, but
-/// an abort does, so that a long wait does not outlast <c>worker_shutdown_timeout</c>.
+/// Awaits the passing of time on behalf of one connection (<c>Auth-Wait</c>, <c>smtp_greeting_delay</c>): an abort ends it, so
+/// that a long wait does not outlast <c>worker_shutdown_timeout</c>, and input if that is asked for.
 /// </summary>
 public sealed class LoopDelay : LoopTimer, ICriticalNotifyCompletion
 {
     private readonly Connection _connection;
+    private readonly bool _endsWithInput;
 
-    internal LoopDelay(Connection connection, TimeSpan time)
+    internal LoopDelay(Connection connection, TimeSpan time, bool endsWithInput)
     {
         _connection = connection;
+        _endsWithInput = endsWithInput;
         connection.Loop.Timers.Arm(this, connection.Loop.Now, (long)time.TotalMilliseconds);
     }
 
     /// <summary>Even a delay of nothing takes until the next tick.</summary>
-    public bool IsCompleted => false;
+    public bool IsCompleted => _endsWithInput && _connection.MayRead;
 
     public LoopDelay GetAwaiter() => this;
 
     public void OnCompleted(Action continuation) => UnsafeOnCompleted(continuation);
 
-    public void UnsafeOnCompleted(Action continuation) => _connection.WaitForTime(continuation);
+    public void UnsafeOnCompleted(Action continuation) => _connection.WaitForTime(continuation, _endsWithInput);
 
     /// <exception cref="ConnectionEndedException">The connection was aborted.</exception>
     public void GetResult()

@@ -168,7 +168,7 @@ public static class MailDirectives
         },
         MailProtocol.Pop3 => settings with
         {
-            AuthMethods = (AuthMethods)server.Get(Pop3Directives.Auth),
+            AuthMethods = Pop3Directives.MethodsOf(server),
             Capabilities = server.Get(Pop3Directives.Capabilities),
             ClientBufferBytes = Pop3Directives.ClientBufferBytes,
         },

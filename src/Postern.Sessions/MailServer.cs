@@ -4,9 +4,11 @@ using Postern.Auth;
 using Postern.Logging;
 using Postern.Net;
 using Postern.Net.Listening;
+using Postern.Net.Resolving;
 using Postern.Net.Tls;
-using Postern.Protocol.Imap;
 using Postern.Sessions.Imap;
+using Postern.Sessions.Pop3;
+using Postern.Sessions.Smtp;
 
 namespace Postern.Sessions;
 
@@ -28,7 +30,8 @@ public sealed class MailServer : IClientHandler
         Tls = tls;
         Log = log;
         ServerName = Encoding.UTF8.GetBytes(settings.ServerName);
-        CapabilityWords = ImapReplies.EncodeCapabilityWords(settings.Capabilities);
+        CapabilityWords = [.. settings.Capabilities.Select(Encoding.UTF8.GetBytes)];
+        Names = settings is { Protocol: MailProtocol.Smtp, Resolver: { } resolver } ? new ClientNameResolver(resolver) : null;
     }
 
     public MailServerSettings Settings { get; }
@@ -40,14 +43,26 @@ public sealed class MailServer : IClientHandler
     /// <summary><c>server_name</c> as bytes.</summary>
     public byte[] ServerName { get; }
 
-    /// <summary>The configured capability words, encoded once.</summary>
-    public byte[] CapabilityWords { get; }
+    /// <summary>The configured capability words.</summary>
+    public IReadOnlyList<byte[]> CapabilityWords { get; }
+
+    /// <summary>Finds clients' host names; null = <c>resolver</c> is off, or nobody wants to know.</summary>
+    internal ClientNameResolver? Names { get; }
 
     /// <summary>Hears of each login, for <c>postern demo</c>; null = nobody listens.</summary>
     public Action<LoginNotice>? LoginObserver { get; init; }
 
-    public void OnClient(Connection client, EndpointAddress peer, ListenSettings listen) =>
-        new ImapSession(this, client, peer, listen, NextConnectionNumber()).Start();
+    public void OnClient(Connection client, EndpointAddress peer, ListenSettings listen)
+    {
+        long number = NextConnectionNumber();
+        MailSession session = Settings.Protocol switch
+        {
+            MailProtocol.Pop3 => new Pop3Session(this, client, peer, listen, number),
+            MailProtocol.Smtp => new SmtpSession(this, client, peer, listen, number),
+            _ => new ImapSession(this, client, peer, listen, number),
+        };
+        session.Start();
+    }
 
     public void OnNoPlace(int workerConnections)
     {

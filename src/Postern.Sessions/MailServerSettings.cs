@@ -2,6 +2,7 @@ using Postern.Auth;
 using Postern.Config;
 using Postern.Logging;
 using Postern.Net.Listening;
+using Postern.Net.Resolving;
 using Postern.Net.Tls;
 
 namespace Postern.Sessions;
@@ -112,19 +113,4 @@ public sealed record MailServerSettings
 
     /// <summary><c>resolver</c>; null = off.</summary>
     public ResolverSettings? Resolver { get; init; }
-}
-
-/// <summary>Directives <c>resolver</c> and <c>resolver_timeout</c>.</summary>
-public sealed record ResolverSettings
-{
-    public required IReadOnlyList<Net.EndpointAddress> Servers { get; init; }
-
-    /// <summary><c>valid=</c>: overrides the TTL; null = TTL.</summary>
-    public TimeSpan? Valid { get; init; }
-
-    public bool IPv4 { get; init; } = true;
-
-    public bool IPv6 { get; init; } = true;
-
-    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
 }

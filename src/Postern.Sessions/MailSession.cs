@@ -12,7 +12,7 @@ namespace Postern.Sessions;
 /// The life of one client that all protocols share (mail-proxy 3.1): PROXY header, TLS, then the protocol's dialogue.
 /// When the dialogue has handed the client over to the relay, the session and its buffers are garbage.
 /// </summary>
-public abstract class MailSession
+public abstract partial class MailSession
 {
     private readonly ListenSettings _listen;
     private readonly EndpointAddress _peer;
@@ -63,14 +63,8 @@ public abstract class MailSession
     /// <summary>Most bytes one command may have; also the size of the input buffer.</summary>
     private protected int InputCapacity => Math.Max(1, Server.Settings.ClientBufferBytes);
 
-    /// <summary>What the client hears when something goes wrong on our side of the proxy.</summary>
-    private protected abstract ReadOnlySpan<byte> InternalServerError { get; }
-
     /// <summary>Starts the session; it goes on by the loop's events.</summary>
     public void Start() => _ = RunAsync();
-
-    /// <summary>From the greeting to the hand-over or the goodbye. Returns when the client is no longer the session's.</summary>
-    private protected abstract ValueTask ConverseAsync();
 
     /// <summary>Reads more input behind what is there. Never more than the capacity is held.</summary>
     private protected async ValueTask FillAsync()
@@ -134,6 +128,7 @@ public abstract class MailSession
     {
         _input.AsSpan(0, _end).Clear();
         _start = _end = 0;
+        _commandBytes = 0;
     }
 
     /// <summary>Waits until the kernel has taken the replies, so that a client that does not read cannot pile them up.</summary>
@@ -220,29 +215,8 @@ public abstract class MailSession
         Server.Log.Write(level, line.Written);
     }
 
-    private protected void NotifyLogin(bool accepted, string upstream)
-    {
-        if (Server.LoginObserver is { } observer)
-        {
-            string tls = Client.IsTls ? $"{Client.TlsVersion} {Client.TlsCipher}" : "";
-            observer(new LoginNotice(
-                Context.Client, Context.Login ?? [], accepted, tls, upstream, TimeSpan.FromMilliseconds(Loop.System.Milliseconds - _started)));
-        }
-    }
-
-    /// <summary>The session's facts as the auth server is told them.</summary>
-    private protected AuthRequest CreateAuthRequest(int attempt, bool needsPassword) => new()
-    {
-        Protocol = MailProtocols.AlpnName(Server.Settings.Protocol),
-        LoginAttempt = attempt,
-        ClientAddress = Context.Client,
-        NeedsPassword = needsPassword,
-        Proxy = ProxyAddresses,
-        Client = Client,
-    };
-
     /// <summary>Writes the PROXY header of <c>proxy_protocol on|v2</c> for a backend.</summary>
-    private protected void WriteProxyHeader(IBufferWriter<byte> target)
+    private void WriteProxyHeader(IBufferWriter<byte> target)
     {
         EndpointAddress local = Client.GetLocalAddress();
         bool unix = ClientAddress.Family == AddressFamilyKind.Unix;

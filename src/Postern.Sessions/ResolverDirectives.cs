@@ -1,5 +1,6 @@
 using Postern.Config;
 using Postern.Net;
+using Postern.Net.Resolving;
 
 namespace Postern.Sessions;
 

@@ -39,6 +39,31 @@ public sealed class ConnectionWakeUpTests : IDisposable
     }
 
     [Fact]
+    public void ReadableWithin_InputOrTime_WhicheverIsFirst()
+    {
+        var (connection, socket) = _script.Accept();
+        byte[] buffer = new byte[64];
+        List<int> reads = [];
+        _ = ReadTwiceAsync();
+        _script.Pass(50);
+        Assert.Empty(reads);
+        socket.Arrive("early");
+        _script.Settle();
+        Assert.Equal([5], reads);
+        _script.Pass(150);
+        Assert.Equal([5, Connection.WouldBlock], reads);
+
+        async Task ReadTwiceAsync()
+        {
+            Assert.Equal(Connection.WouldBlock, connection.TryRead(buffer));
+            await connection.ReadableWithin(TimeSpan.FromMilliseconds(100));
+            reads.Add(connection.TryRead(buffer));
+            await connection.ReadableWithin(TimeSpan.FromMilliseconds(100));
+            reads.Add(connection.TryRead(buffer));
+        }
+    }
+
+    [Fact]
     public void OnEvents_DialogueNotWaiting_RememberedUntilItReads()
     {
         var (connection, socket) = _script.Accept();

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace Postern.Protocol.Sasl;
@@ -48,4 +49,19 @@ public static class SaslMechanismName
         SaslMechanism.External => "EXTERNAL"u8,
         _ => default,
     };
+
+    /// <summary>The names of a set in nginx's order, each between <paramref name="before"/> and <paramref name="behind"/>.</summary>
+    public static void WriteList(
+        SaslMechanisms mechanisms, ReadOnlySpan<byte> before, ReadOnlySpan<byte> behind, IBufferWriter<byte> destination)
+    {
+        for (SaslMechanism mechanism = SaslMechanism.Plain; mechanism <= SaslMechanism.External; mechanism++)
+        {
+            if (mechanisms.HasFlag((SaslMechanisms)(1 << (mechanism - SaslMechanism.Plain))))
+            {
+                destination.Write(before);
+                destination.Write(Of(mechanism));
+                destination.Write(behind);
+            }
+        }
+    }
 }

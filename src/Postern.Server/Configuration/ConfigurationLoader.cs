@@ -88,11 +88,6 @@ public static class ConfigurationLoader
                 CultureInfo.InvariantCulture,
                 $"{settings.WorkerConnections} worker_connections are not enough for {sockets} listening sockets"));
         }
-
-        foreach (ConfigMessage message in UnsupportedProtocols.Find(settings.Servers))
-        {
-            yield return message;
-        }
     }
 
     /// <summary>Beside a wildcard, other addresses of its port have sockets only if they ask for one (mail-proxy reference 2.4).</summary>

@@ -1,11 +1,8 @@
 using Postern.Auth;
-using Postern.Logging;
 using Postern.Net;
 using Postern.Net.Listening;
-using Postern.Net.Tls;
 using Postern.Protocol;
 using Postern.Protocol.Imap;
-using Postern.Protocol.Sasl;
 
 namespace Postern.Sessions.Imap;
 
@@ -15,15 +12,12 @@ namespace Postern.Sessions.Imap;
 /// </summary>
 internal sealed partial class ImapSession : MailSession
 {
-    /// <summary>Commands answered in a row before other clients of the loop have their turn.</summary>
-    private const int CommandsPerTurn = 64;
+    /// <summary>Words a continuation line may have (mail-proxy 3.7).</summary>
+    private const int MaxWords = 3;
 
     private readonly ImapCommandParser _parser;
     private readonly byte[] _tagBytes = new byte[ImapCommandParser.MaxTagBytes];
     private int _tagLength;
-    private int _errors;
-    private int _loginAttempt;
-    private int _commandsThisTurn;
 
     public ImapSession(MailServer server, Connection client, EndpointAddress peer, ListenSettings listen, long connectionNumber)
         : base(server, client, peer, listen, connectionNumber)
@@ -33,100 +27,67 @@ internal sealed partial class ImapSession : MailSession
 
     private protected override ReadOnlySpan<byte> InternalServerError => ImapReplies.InternalServerError;
 
+    private protected override ReadOnlySpan<byte> ChallengePrefix => ImapReplies.ChallengePrefix;
+
+    private protected override int MaxSaslWords => MaxWords;
+
+    private protected override bool SaslSharesCapacity => true;
+
     /// <summary>Tag of the command being answered; empty if it had none.</summary>
     private ReadOnlySpan<byte> Tag => _tagBytes.AsSpan(0, _tagLength);
 
-    private AuthMethods Methods => Server.Settings.AuthMethods;
-
-    /// <summary>Whether signing in has to wait for STARTTLS (<c>starttls only</c>).</summary>
-    private bool MustStartTls => Server.Settings.Tls.StartTls == StartTls.Only && !Client.IsTls;
-
-    private protected override async ValueTask ConverseAsync()
+    private protected override ValueTask GreetAsync()
     {
-        Context.Action = LogActions.SendingGreeting;
         Client.Write(ImapReplies.Greeting);
-        Deadline.Set(Client, Server.Settings.Timeout);
-        Context.Action = LogActions.Auth;
-        while (true)
+        return ValueTask.CompletedTask;
+    }
+
+    private protected override async ValueTask<bool> TakeCommandAsync()
+    {
+        ImapParse command = await ReadCommandAsync();
+        BeginCommand(command.Consumed);
+        switch (command.Command)
         {
-            ImapParse command = await ReadCommandAsync();
-            if (command.Status != ImapParseStatus.Complete)
-            {
-                if (!Reject(command))
-                {
-                    return;
-                }
-
-                continue;
-            }
-
-            Credentials? credentials = null;
-            switch (command.Command)
-            {
-                case ImapCommand.Noop:
-                    WriteCompleted();
-                    break;
-                case ImapCommand.Capability:
-                    WriteCapability();
-                    break;
-                case ImapCommand.Logout:
-                    Client.Write(ImapReplies.Bye);
-                    WriteCompleted();
-                    CloseClient();
-                    return;
-                case ImapCommand.StartTls:
-                    if (await StartTlsAsync())
-                    {
-                        continue;
-                    }
-
-                    break;
-                case ImapCommand.Login:
-                    credentials = TakeLogin();
-                    break;
-                case ImapCommand.Authenticate:
-                    credentials = await AuthenticateAsync(command);
-                    if (credentials is null)
-                    {
-                        continue;
-                    }
-
-                    break;
-                default:
-                    WriteInvalid();
-                    break;
-            }
-
-            if (command.Command != ImapCommand.Authenticate)
-            {
-                Consume(command.Consumed);
-            }
-
-            if (credentials is not null)
-            {
-                using (credentials)
-                {
-                    if (await SignInAsync(credentials))
-                    {
-                        return;
-                    }
-                }
-            }
-
-            await FlushIfFullAsync();
+            case ImapCommand.Noop:
+                WriteCompleted();
+                return false;
+            case ImapCommand.Capability:
+                WriteCapability();
+                return false;
+            case ImapCommand.Logout:
+                Client.Write(ImapReplies.Bye);
+                WriteCompleted();
+                CloseClient();
+                return true;
+            case ImapCommand.StartTls when MayStartTls:
+                WriteCompleted();
+                _tagLength = 0;
+                await StartTlsAsync();
+                return false;
+            case ImapCommand.Login:
+                return await SignInAsync(TakeLogin());
+            case ImapCommand.Authenticate:
+                return await SignInAsync(await AuthenticateAsync());
+            default:
+                return Reject(command);
         }
     }
+
+    private protected override void WriteInvalid()
+    {
+        ScratchWriter scratch = Loop.Scratch.Reset();
+        ImapReplies.WriteInvalidCommand(Tag, scratch);
+        Client.Write(scratch.Written);
+    }
+
+    private protected override void WriteRefused(AuthDecision.Refused refused, ScratchWriter target) =>
+        ImapReplies.WriteRefused(Tag, refused.Message, target);
 
     /// <summary>Reads one command, with all its literals.</summary>
     private async ValueTask<ImapParse> ReadCommandAsync()
     {
         _parser.Reset();
-        if (++_commandsThisTurn > CommandsPerTurn)
-        {
-            _commandsThisTurn = 0;
-            await Loop.YieldTurn();
-        }
-
+        await ShareTurnAsync();
         while (true)
         {
             ImapParse parse = _parser.Parse(Input);
@@ -151,67 +112,40 @@ internal sealed partial class ImapSession : MailSession
         _tagLength = tag.Length;
     }
 
-    /// <summary>Answers what is not a command.</summary>
-    /// <returns>False if the client was turned away.</returns>
+    /// <summary>Answers what is no command, or not now.</summary>
+    /// <returns>True if the client was turned away.</returns>
     private bool Reject(ImapParse parse)
     {
         WriteInvalid();
-        _errors++;
         switch (parse.Status)
         {
+            case ImapParseStatus.Complete:
+                return false;
             case ImapParseStatus.TooLong:
-                // Only the verb: the rest may be a password.
-                LogQuoting(LogLevel.Info, "client sent too long command "u8, _parser.Verb.In(Input));
-                break;
+                EndTooLong(_parser.Verb.In(Input));
+                return true;
             case ImapParseStatus.InvalidClose when parse.IsHttpRequest:
-                LogInfo("client sent HTTP request"u8);
-                break;
+                EndHttpClient();
+                return true;
             case ImapParseStatus.InvalidClose:
                 LogInfo("client sent invalid command with a literal that cannot be skipped"u8);
-                break;
+                CloseClient();
+                return true;
             default:
-                Consume(parse.Consumed);
-                return !EndOnTooManyErrors();
+                return CountError();
         }
-
-        CloseClient();
-        return false;
     }
 
-    /// <summary>Counts towards <c>max_errors</c>; 0 behaves as 1.</summary>
-    private bool EndOnTooManyErrors()
+    /// <summary>AUTHENTICATE (RFC 9051 section 6.2.2): a mechanism, perhaps an initial response.</summary>
+    private async ValueTask<Credentials?> AuthenticateAsync()
     {
-        if (_errors < Math.Max(1, Server.Settings.MaxErrors))
-        {
-            return false;
-        }
-
-        LogInfo("client sent too many invalid commands"u8);
-        CloseClient();
-        return true;
-    }
-
-    /// <summary>RFC 9051 section 6.2.1. Nothing that was learned or received in clear survives, but for the counters.</summary>
-    /// <returns>Whether the connection is under TLS now.</returns>
-    private async ValueTask<bool> StartTlsAsync()
-    {
-        if (Client.IsTls || Server.Settings.Tls.StartTls == StartTls.Off)
+        if (_parser.ArgumentCount is < 1 or > 2)
         {
             WriteInvalid();
-            return false;
+            return null;
         }
 
-        WriteCompleted();
-        DiscardInput();
-        await FlushIfFullAsync();
-        Context.UsingStartTls = true;
-        Context.Login = null;
-        _tagLength = 0;
-        Deadline.Set(Client, Server.Settings.Timeout);
-        await HandshakeAsync(LogActions.StartTls);
-        Deadline.Set(Client, Server.Settings.Timeout);
-        Context.Action = LogActions.Auth;
-        return true;
+        return await ExchangeAsync(Argument(0), _parser.ArgumentCount == 2 ? Argument(1) : null);
     }
 
     /// <summary>LOGIN (RFC 9051 section 6.2.3): exactly two arguments, the user not empty.</summary>
@@ -248,27 +182,11 @@ internal sealed partial class ImapSession : MailSession
         Client.Write(scratch.Written);
     }
 
-    private void WriteInvalid()
-    {
-        ScratchWriter scratch = Loop.Scratch.Reset();
-        ImapReplies.WriteInvalidCommand(Tag, scratch);
-        Client.Write(scratch.Written);
-    }
-
     private void WriteCapability()
     {
-        StartTlsOffer offer = Client.IsTls ? StartTlsOffer.None : Server.Settings.Tls.StartTls switch
-        {
-            StartTls.On => StartTlsOffer.Optional,
-            StartTls.Only => StartTlsOffer.Required,
-            _ => StartTlsOffer.None,
-        };
         ScratchWriter scratch = Loop.Scratch.Reset();
-        ImapReplies.WriteCapability(Server.CapabilityWords, (SaslMechanisms)(int)Methods & AllMechanisms, offer, scratch);
+        ImapReplies.WriteCapability(Server.CapabilityWords, Mechanisms, StartTlsOffer, scratch);
         ImapReplies.WriteCompleted(Tag, scratch);
         Client.Write(scratch.Written);
     }
-
-    private const SaslMechanisms AllMechanisms =
-        SaslMechanisms.Plain | SaslMechanisms.Login | SaslMechanisms.CramMd5 | SaslMechanisms.External;
 }

@@ -11,6 +11,13 @@ public static class Pop3Directives
     internal static readonly Slot<int> Auth = new((int)AuthMethods.Plain);
     internal static readonly Slot<IReadOnlyList<string>> Capabilities = new(["TOP", "USER", "UIDL"]);
 
+    /// <summary>What is configured; <c>plain</c> stands for LOGIN, too.</summary>
+    internal static AuthMethods MethodsOf(ConfigScope server)
+    {
+        var methods = (AuthMethods)server.Get(Auth);
+        return methods.HasFlag(AuthMethods.Plain) ? methods | AuthMethods.Login : methods;
+    }
+
     public static IReadOnlyList<Directive> Table { get; } =
     [
         Directive.Keywords(

@@ -48,10 +48,6 @@ internal static class KnownDifferences
         ("events {} #" + new string('x', 5000) + "\n", ""),
 
         // not yet
-        ("events {} mail { auth_http 127.0.0.1:1; server { listen 14311; protocol pop3; } }",
-            "[emerg] the \"pop3\" protocol is not supported yet in n.conf:1"),
-        ("events {} mail { auth_http 127.0.0.1:1;\nserver {\nlisten 14312; protocol smtp; } }",
-            "[emerg] the \"smtp\" protocol is not supported yet in n.conf:2"),
         ("events {} mail { ssl_session_timeout 5m; }", "[emerg] unknown directive \"ssl_session_timeout\" in n.conf:1"),
     ];
 }

@@ -84,6 +84,9 @@ public sealed class ListenTests : ConfigurationTests
     [InlineData("listen 993;", MailProtocol.Imap)]
     [InlineData("listen 14143; listen 143; listen 110;", MailProtocol.Imap)]
     [InlineData("listen 110; protocol imap;", MailProtocol.Imap)]
+    [InlineData("listen 995;", MailProtocol.Pop3)]
+    [InlineData("listen 587;", MailProtocol.Smtp)]
+    [InlineData("listen 25; listen 110;", MailProtocol.Smtp)]
     [InlineData("protocol pop3; protocol imap; listen 25;", MailProtocol.Imap)]
     public void Protocol_FollowsDirectiveThenPort(string server, MailProtocol expected) => Assert.Equal(
         expected, Settings($"events {{}} mail {{ auth_http 127.0.0.1:1; server {{ {server} }} }}").Servers[0].Protocol);
@@ -92,8 +95,6 @@ public sealed class ListenTests : ConfigurationTests
     [InlineData("listen 109-110;", "[emerg] unknown mail protocol for server in n.conf:2")]
     [InlineData("listen unix:/x;", "[emerg] unknown mail protocol for server in n.conf:2")]
     [InlineData("protocol imap;", "[emerg] no \"listen\" is defined for server in n.conf:2")]
-    [InlineData("listen 110;", "[emerg] the \"pop3\" protocol is not supported yet in n.conf:2")]
-    [InlineData("listen 587;", "[emerg] the \"smtp\" protocol is not supported yet in n.conf:2")]
     public void Server_Fault_IsReportedAtItsBrace(string server, string message) => Assert.Equal(
         [message],
         Messages($"events {{}} mail {{ auth_http 127.0.0.1:1;\nserver {{\n{server}\n}}\n}}"));

@@ -11,9 +11,11 @@ public sealed record ScenarioStep(string Kind, int Repeat, string Text, MailProx
 /// <summary>A conversation that both programs must have in the same way, except where <see cref="Differs"/> says why not.</summary>
 /// <param name="Name">File name without extension, a slash, and the name in the file.</param>
 /// <param name="File">The file, for messages.</param>
+/// <param name="Protocol"><c>imap</c>, <c>pop3</c> or <c>smtp</c>.</param>
 /// <param name="Listen">Further parameters of <c>listen</c>.</param>
 /// <param name="Mail">Directives at mail level.</param>
 /// <param name="Server">Directives at server level.</param>
+/// <param name="Zone">Records of a name server of the scenario's own; none: there is no name server.</param>
 /// <param name="AuthServer">Where the auth server listens: <c>tcp</c>, <c>unix</c> or <c>none</c>.</param>
 /// <param name="Upstream">Where the upstream listens: <c>ipv4</c> or <c>ipv6</c>.</param>
 /// <param name="Differs">Why the two programs answer differently: Q-nn, N-nn or <c>version</c> with a reason. Empty when they do not.</param>
@@ -21,9 +23,11 @@ public sealed record ScenarioStep(string Kind, int Repeat, string Text, MailProx
 public sealed record Scenario(
     string Name,
     string File,
+    string Protocol,
     string Listen,
     IReadOnlyList<ConfigurationLine> Mail,
     IReadOnlyList<ConfigurationLine> Server,
+    IReadOnlyList<string> Zone,
     string AuthServer,
     string Upstream,
     string Differs,

@@ -12,7 +12,7 @@ public static partial class ScenarioFile
     private static readonly HashSet<string> _kinds =
     [
         "C:", "C-", "C.", "C!", "S:", "S-", "S!", "A:", "A<", "A-", "A.", "A!", "auth:", "accept", "refuse:",
-        "U:", "U=", "U<", "U-", "U!", "check:", "clock", "elapsed:", "log:", "nolog:",
+        "U:", "U=", "U<", "U-", "U!", "check:", "clock", "elapsed:", "queries:", "log:", "nolog:",
     ];
 
     public static IReadOnlyList<Scenario> Read(string path)
@@ -72,6 +72,9 @@ public static partial class ScenarioFile
         string text = blank < 0 ? "" : line[(blank + 1)..];
         switch (kind)
         {
+            case "protocol:":
+                draft.Protocol = text.Trim();
+                return;
             case "listen:":
                 draft.Listen = text.Trim();
                 return;
@@ -80,6 +83,9 @@ public static partial class ScenarioFile
                 return;
             case "server:":
                 draft.Server.Add(new ConfigurationLine(text.Trim(), only));
+                return;
+            case "zone:":
+                draft.Zone.Add(text.Trim());
                 return;
             case "auth-server:":
                 draft.AuthServer = text.Trim();
@@ -120,6 +126,8 @@ public static partial class ScenarioFile
     {
         public string Name { get; init; } = "";
 
+        public string? Protocol { get; set; }
+
         public string? Listen { get; set; }
 
         public string? AuthServer { get; set; }
@@ -131,6 +139,8 @@ public static partial class ScenarioFile
         public List<ConfigurationLine> Mail { get; } = [];
 
         public List<ConfigurationLine> Server { get; } = [];
+
+        public List<string> Zone { get; } = [];
 
         public List<ScenarioStep> Steps { get; } = [];
 
@@ -150,9 +160,11 @@ public static partial class ScenarioFile
             return new Scenario(
                 $"{group}/{Name}",
                 path,
+                Protocol ?? common.Protocol ?? "imap",
                 Listen ?? common.Listen ?? "",
                 Merge(common.Mail, Mail),
                 Merge(common.Server, Server),
+                Zone,
                 AuthServer ?? common.AuthServer ?? "tcp",
                 Upstream ?? common.Upstream ?? "ipv4",
                 Differs,

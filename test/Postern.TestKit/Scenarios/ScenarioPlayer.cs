@@ -20,6 +20,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
     private readonly Dictionary<string, string> _values = [];
     private readonly List<ScenarioStep> _logChecks = [];
     private ProgramUnderTest? _program;
+    private ScriptedDns? _dns;
     private ScriptedListener? _authListener;
     private ScriptedListener? _upstreamListener;
     private ScriptedConnection? _client;
@@ -59,7 +60,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (IAsyncDisposable? part in new IAsyncDisposable?[] { _client, _auth, _upstream, _program, _authListener, _upstreamListener })
+        foreach (IAsyncDisposable? part in new IAsyncDisposable?[] { _client, _auth, _upstream, _program, _authListener, _upstreamListener, _dns })
         {
             if (part is not null)
             {
@@ -99,6 +100,12 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         _values["certificate"] = certificate.CertificateFile;
         _values["key"] = certificate.KeyFile;
 
+        if (_scenario.Zone.Count > 0)
+        {
+            _dns = ScriptedDns.Start(_scenario.Zone.Select(line => Template.Render(line, _values)));
+            _values["dnsport"] = Decimal(_dns.Port);
+        }
+
         string[] mail = Directives(_scenario.Mail);
         string[] server = Directives(_scenario.Server);
         string authUrl = _scenario.AuthServer == "unix" ? $"unix:{_folder.File("auth.sock")}:/auth" : $"127.0.0.1:{_values["authport"]}/auth";
@@ -110,7 +117,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
                 {{string.Join("\n    ", mail)}}
                 server {
                     listen {{_values["listen"]}} {{_scenario.Listen}};
-                    protocol imap;
+                    protocol {{_scenario.Protocol}};
                     {{string.Join("\n        ", server)}}
                 }
             }
@@ -180,6 +187,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         "check:" => CheckAsync(step.Text),
         "clock" => StartClockAsync(),
         "elapsed:" => CheckElapsedAsync(step.Text),
+        "queries:" => CheckQueriesAsync(step),
         "log:" or "nolog:" => RememberAsync(step),
         _ => throw new InvalidOperationException($"Unknown step {step.Kind}"),
     };
@@ -312,12 +320,14 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         string[] words = [.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Unquote)];
         string attempt = words.FirstOrDefault(word => word.StartsWith("attempt=", StringComparison.Ordinal))?["attempt=".Length..] ?? "1";
         string? salt = words.FirstOrDefault(word => word.StartsWith("salt=", StringComparison.Ordinal))?["salt=".Length..];
+        string host = words.FirstOrDefault(word => word.StartsWith("host=", StringComparison.Ordinal))?["host=".Length..] ?? "[UNAVAILABLE]";
         string client = words.FirstOrDefault(word => word.StartsWith("client=", StringComparison.Ordinal))?["client=".Length..] ?? "127.0.0.1";
         string[] lines =
         [
             .. new[] { $"Auth-Method: {words[0]}", $"Auth-User: {words[1]}", $"Auth-Pass: {words[2]}" },
             .. salt is null ? [] : new[] { $"Auth-Salt: {salt}" },
-            .. new[] { "Auth-Protocol: imap", $"Auth-Login-Attempt: {attempt}", $"Client-IP: {client}" },
+            .. new[] { $"Auth-Protocol: {_scenario.Protocol}", $"Auth-Login-Attempt: {attempt}", $"Client-IP: {client}" },
+            .. _scenario.Protocol == "smtp" ? new[] { $"Client-Host: {host}" } : [],
             .. more,
         ];
         return ExpectAuthRequestAsync(lines, 2);
@@ -534,6 +544,13 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         return seconds >= range[0] && seconds <= range[1]
             ? Task.CompletedTask
             : throw new InvalidOperationException($"{seconds:0.000} s have passed");
+    }
+
+    /// <summary><c>queries: TYPE NAME, …</c>: what the name server was asked so far, sorted.</summary>
+    private Task CheckQueriesAsync(ScenarioStep step)
+    {
+        string asked = string.Join(", ", _dns!.Queries.Order(StringComparer.Ordinal));
+        return asked == Render(step) ? Task.CompletedTask : throw new InvalidOperationException($"the name server was asked {asked}");
     }
 
     private Task RememberAsync(ScenarioStep step)

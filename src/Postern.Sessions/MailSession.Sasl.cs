@@ -4,62 +4,64 @@ using Postern.Auth;
 using Postern.Logging;
 using Postern.Net;
 using Postern.Protocol;
-using Postern.Protocol.Imap;
 using Postern.Protocol.Sasl;
 
-namespace Postern.Sessions.Imap;
+namespace Postern.Sessions;
 
-/// <summary>AUTHENTICATE (RFC 9051 section 6.2.2): the SASL exchanges of mail-proxy 3.7.</summary>
-internal sealed partial class ImapSession
+/// <summary>The SASL exchanges of mail-proxy 3.7, which are the same in all protocols but for prefixes and line lengths.</summary>
+public abstract partial class MailSession
 {
-    /// <summary>Words a continuation line may have (mail-proxy 3.7).</summary>
-    private const int MaxSaslWords = 3;
+    /// <summary>Begins a line that asks for a response.</summary>
+    private protected abstract ReadOnlySpan<byte> ChallengePrefix { get; }
 
-    /// <summary>Runs the exchange. Consumes the command itself.</summary>
+    /// <summary>Words a response line may have; only the first one counts.</summary>
+    private protected abstract int MaxSaslWords { get; }
+
+    /// <summary>Whether the command and its continuation lines share one budget of bytes (IMAP, mail-proxy 3.3).</summary>
+    private protected virtual bool SaslSharesCapacity => false;
+
+    /// <summary>Runs the exchange a client asked for with <c>AUTH</c> or <c>AUTHENTICATE</c>. Consumes the command itself.</summary>
+    /// <param name="mechanism">Its name.</param>
+    /// <param name="initial">The initial response; null = none.</param>
     /// <returns>Null if it failed; the client has been told, and may try again.</returns>
-    private async ValueTask<Credentials?> AuthenticateAsync(ImapParse command)
+    private protected async ValueTask<Credentials?> ExchangeAsync(byte[] mechanism, byte[]? initial)
     {
-        SaslMechanism mechanism = ChooseMechanism();
-        byte[]? initial = _parser.ArgumentCount == 2 ? Argument(1) : null;
-        Consume(command.Consumed);
-        if (mechanism == SaslMechanism.Unknown)
-        {
-            WriteInvalid();
-            return null;
-        }
-
-        // The line and its continuations share one budget (mail-proxy 3.3).
-        var exchange = new SaslExchange(InputCapacity - command.Consumed);
-        switch (mechanism)
+        // The line and its continuations share one budget in IMAP; elsewhere each line has its own.
+        var budget = new SaslBudget(InputCapacity - (SaslSharesCapacity ? _commandBytes : 0));
+        FinishCommand();
+        switch (ChooseMechanism(mechanism, initial is not null))
         {
             case SaslMechanism.Plain:
-                return TakePlain(initial ?? await ChallengeAsync(exchange, ImapReplies.EmptyChallenge.ToArray()));
+                return TakePlain(initial ?? await ChallengeAsync(budget, []));
             case SaslMechanism.Login:
-                byte[]? user = initial ?? await ChallengeAsync(exchange, ImapReplies.UsernameChallenge.ToArray());
-                return user is null || Decode(user, mechanism) is not { } login
+                byte[]? user = initial ?? await ChallengeAsync(budget, SaslChallenge.Username.ToArray());
+                return user is null || Decode(user, SaslMechanism.Login) is not { } login
                     ? null
-                    : TakeLoginPassword(login, await ChallengeAsync(exchange, ImapReplies.PasswordChallenge.ToArray()));
+                    : TakeLoginPassword(login, await ChallengeAsync(budget, SaslChallenge.Password.ToArray()));
             case SaslMechanism.CramMd5:
-                byte[] salt = SaslSalt.Create(
-                    SecureRandom.NextUInt32(), TimeProvider.System.GetUtcNow().ToUnixTimeSeconds(), Server.ServerName);
-                return TakeCramMd5(await ChallengeAsync(exchange, EncodeChallenge(salt)), salt);
+                // A new challenge for each attempt, so that an answer overheard is worth nothing.
+                byte[] salt = CreateSalt();
+                return TakeCramMd5(await ChallengeAsync(budget, salt), salt);
+            case SaslMechanism.External:
+                return TakeExternal(initial ?? await ChallengeAsync(budget, SaslChallenge.Username.ToArray()));
             default:
-                return TakeExternal(initial ?? await ChallengeAsync(exchange, ImapReplies.UsernameChallenge.ToArray()));
+                WriteInvalid();
+                return null;
         }
     }
 
-    /// <summary>What the client asked for, Unknown if it cannot have it in this form.</summary>
-    private SaslMechanism ChooseMechanism()
-    {
-        if (MustStartTls || _parser.ArgumentCount is < 1 or > 2)
-        {
-            return SaslMechanism.Unknown;
-        }
+    /// <summary>A fresh challenge for CRAM-MD5 or APOP.</summary>
+    private protected byte[] CreateSalt() =>
+        SaslSalt.Create(SecureRandom.NextUInt32(), TimeProvider.System.GetUtcNow().ToUnixTimeSeconds(), Server.ServerName);
 
-        SaslMechanism mechanism = SaslMechanismName.Parse(Argument(0));
+    /// <summary>What the client asked for, Unknown if it cannot have it in this form.</summary>
+    private SaslMechanism ChooseMechanism(ReadOnlySpan<byte> name, bool hasInitial)
+    {
+        SaslMechanism mechanism = SaslMechanismName.Parse(name);
         return mechanism switch
         {
-            SaslMechanism.CramMd5 when !Methods.HasFlag(AuthMethods.CramMd5) || _parser.ArgumentCount == 2 => SaslMechanism.Unknown,
+            _ when MustStartTls => SaslMechanism.Unknown,
+            SaslMechanism.CramMd5 when !Methods.HasFlag(AuthMethods.CramMd5) || hasInitial => SaslMechanism.Unknown,
 
             // nginx lets EXTERNAL with an initial response pass unconfigured.
             SaslMechanism.External when !Methods.HasFlag(AuthMethods.External) => SaslMechanism.Unknown,
@@ -69,10 +71,10 @@ internal sealed partial class ImapSession
 
     /// <summary>Sends a challenge and reads the response's first word.</summary>
     /// <returns>Null if the line was not acceptable; the client has been told.</returns>
-    private async ValueTask<byte[]?> ChallengeAsync(SaslExchange exchange, byte[] challenge)
+    private async ValueTask<byte[]?> ChallengeAsync(SaslBudget budget, byte[] challenge)
     {
-        Client.Write(challenge);
-        var parser = new SaslLineParser(Math.Max(1, exchange.BytesLeft), MaxSaslWords);
+        WriteChallenge(challenge);
+        var parser = new SaslLineParser(Math.Max(1, budget.BytesLeft), MaxSaslWords);
         while (true)
         {
             SaslLine line = parser.Parse(Input);
@@ -83,28 +85,26 @@ internal sealed partial class ImapSession
                     continue;
                 case SaslLineStatus.Complete:
                     byte[] word = line.Word.In(Input).ToArray();
-                    exchange.BytesLeft -= line.Consumed;
+                    budget.BytesLeft -= SaslSharesCapacity ? line.Consumed : 0;
                     Consume(line.Consumed);
                     return word;
                 case SaslLineStatus.Invalid:
                     Consume(line.Consumed);
                     WriteInvalid();
-                    _errors++;
-                    return EndOnTooManyErrors() ? throw new SessionEndedException() : null;
+                    return CountError() ? throw new SessionEndedException() : null;
                 default:
                     WriteInvalid();
-                    LogInfo("client sent too long command \"AUTHENTICATE\""u8);
-                    CloseClient();
+                    EndTooLong("AUTH"u8);
                     throw new SessionEndedException();
             }
         }
     }
 
-    private byte[] EncodeChallenge(byte[] salt)
+    private void WriteChallenge(ReadOnlySpan<byte> challenge)
     {
         ScratchWriter scratch = Loop.Scratch.Reset();
-        ImapReplies.WriteChallenge(salt, scratch);
-        return scratch.Written.ToArray();
+        SaslChallenge.Write(ChallengePrefix, challenge, scratch);
+        Client.Write(scratch.Written);
     }
 
     private Credentials? TakePlain(byte[]? response)
@@ -182,7 +182,7 @@ internal sealed partial class ImapSession
     private static byte[] Copy(ByteRange range, byte[] source) => range.In(source).ToArray();
 
     /// <summary>What remains of the command's byte budget.</summary>
-    private sealed class SaslExchange(int bytesLeft)
+    private sealed class SaslBudget(int bytesLeft)
     {
         public int BytesLeft { get; set; } = bytesLeft;
     }

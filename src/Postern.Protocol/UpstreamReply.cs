@@ -1,0 +1,42 @@
+namespace Postern.Protocol;
+
+/// <summary>What an upstream's reply means for the login dialogue.</summary>
+public enum UpstreamOutcome
+{
+    /// <summary>No complete reply yet: at least four bytes that end with CRLF.</summary>
+    NeedMore,
+
+    /// <summary>The reply this step waits for.</summary>
+    Accepted,
+
+    /// <summary>Any other reply.</summary>
+    Refused,
+}
+
+/// <summary>A classified reply of an upstream.</summary>
+/// <param name="Outcome">What it means.</param>
+/// <param name="LogText">
+/// For <c>upstream sent invalid response: "…"</c>: one line without CRLF. Foreign bytes: escape them.
+/// </param>
+public readonly record struct UpstreamReply(UpstreamOutcome Outcome, ByteRange LogText)
+{
+    private const int MinReplyBytes = 4;
+
+    /// <summary>Whether what is buffered can be a whole reply.</summary>
+    internal static bool IsComplete(ReadOnlySpan<byte> buffered) => buffered.Length >= MinReplyBytes && buffered.EndsWith("\r\n"u8);
+
+    /// <summary>The line that begins at <paramref name="start"/>, without CRLF; there is one.</summary>
+    internal static ByteRange LineAt(ReadOnlySpan<byte> buffered, int start) => new(start, buffered[start..].IndexOf("\r\n"u8));
+
+    /// <summary>Accepts a complete reply that begins with these bytes; case counts.</summary>
+    internal static UpstreamReply Expect(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> buffered)
+    {
+        if (!IsComplete(buffered))
+        {
+            return default;
+        }
+
+        UpstreamOutcome outcome = buffered.StartsWith(prefix) ? UpstreamOutcome.Accepted : UpstreamOutcome.Refused;
+        return new UpstreamReply(outcome, LineAt(buffered, 0));
+    }
+}
