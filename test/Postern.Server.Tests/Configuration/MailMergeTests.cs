@@ -1,6 +1,7 @@
 using System.Net;
 using Postern.Auth;
 using Postern.Logging;
+using Postern.Net.Resolving;
 using Postern.Net.Tls;
 using Postern.Sessions;
 using Xunit;
