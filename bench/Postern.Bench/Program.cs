@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Postern.Bench;
 
 const int NoResult = 2;
@@ -26,7 +27,8 @@ string folder = Directory.CreateTempSubdirectory("postern-bench").FullName;
 using Process fakeProcess = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, "fakes") { RedirectStandardOutput = true })!;
 
 // Ended by a signal: nothing that was started stays behind.
-AppDomain.CurrentDomain.ProcessExit += (_, _) => CleanUp();
+using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => CleanUp());
+using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, _ => CleanUp());
 try
 {
     int authPort = int.Parse(fakeProcess.StandardOutput.ReadLine() ?? "", CultureInfo.InvariantCulture);

@@ -1,4 +1,5 @@
 using System.Net;
+using Postern.Net.Tls;
 using Postern.Server.Configuration;
 using Postern.Sessions;
 using Xunit;
@@ -8,8 +9,13 @@ namespace Postern.Server.Tests;
 /// <summary>Loads configurations from a temporary folder that is gone after the test; host names are made up.</summary>
 public abstract class ConfigurationTests : IDisposable
 {
+    private static readonly Lazy<SelfSignedCertificate> _certificate = new(() => SelfSignedCertificate.Create("test", "DNS:test"));
+
     /// <summary>Ends with <c>/</c>; prefix and directory of the configuration file.</summary>
     protected string Folder { get; } = Directory.CreateTempSubdirectory("postern-server-").FullName + "/";
+
+    /// <summary>A certificate and its key, for servers that need TLS: their files are opened while the configuration is read.</summary>
+    protected static SelfSignedCertificate Certificate => _certificate.Value;
 
     public void Dispose()
     {
@@ -37,6 +43,9 @@ public abstract class ConfigurationTests : IDisposable
         Assert.Empty(result.AllMessages.Where(message => message.IsError).Select(message => message.Render()));
         return result.Settings!;
     }
+
+    /// <summary>Writes a file into the folder.</summary>
+    protected void WriteFile(string name, string content) => File.WriteAllText(Folder + name, content);
 
     /// <summary>The first IMAP server of a mail block.</summary>
     /// <param name="mail">Directives of the mail block.</param>

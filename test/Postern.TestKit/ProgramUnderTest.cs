@@ -96,6 +96,14 @@ public sealed class ProgramUnderTest : IAsyncDisposable
         return File.Exists(path) ? Path.GetFullPath(path) : throw new InvalidOperationException($"POSTERN_BINARY names \"{path}\", which does not exist.");
     }
 
+    /// <summary>Sends a signal by its number.</summary>
+    public void Signal(int number) => _process.Signal(number);
+
+    /// <summary>Waits until the program has ended.</summary>
+    public Task WaitForExitAsync(TimeSpan limit) => _process.WaitForExitAsync(limit);
+
+    public int ExitCode => _process.ExitCode;
+
     public async ValueTask DisposeAsync() => await _process.DisposeAsync();
 
     private static string ReadShared(string path)

@@ -34,6 +34,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         Reload,
         Reopen,
         ShutdownTimeout,
+        NobodyListens,
         LoopEnded,
         LoopDied,
     }
@@ -280,8 +281,12 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
                 case OrderKind.Quit:
                     Log(LogLevel.Notice, "gracefully shutting down");
                     graceful = true;
-                    _loops.ForEach(loop => loop.Loop.Post(loop.Loop.BeginDraining));
+                    StopListening();
                     shutdownTimer ??= StartShutdownTimer();
+                    break;
+                case OrderKind.NobodyListens:
+                    // Now and not at the end: clients must be refused, not left waiting in the queue.
+                    _sockets.Dispose();
                     break;
                 case OrderKind.ShutdownTimeout:
                     _loops.ForEach(loop => loop.Loop.Post(loop.Loop.ShutDownRemaining));
@@ -315,6 +320,20 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         }
 
         return status;
+    }
+
+    /// <summary>Each loop lets go of the listening sockets; when the last has, they can be closed.</summary>
+    private void StopListening()
+    {
+        int left = _loops.Count;
+        _loops.ForEach(loop => loop.Loop.Post(() =>
+        {
+            loop.Loop.BeginDraining();
+            if (Interlocked.Decrement(ref left) == 0)
+            {
+                _orders.Add(new Order(OrderKind.NobodyListens));
+            }
+        }));
     }
 
     private Timer? StartShutdownTimer()

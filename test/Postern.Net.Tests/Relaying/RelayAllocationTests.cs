@@ -80,13 +80,22 @@ public sealed class RelayAllocationTests : IDisposable
             round();
         }
 
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < Rounds; i++)
+        // A collection caused by tests on other threads empties the array pool, and the runtime may compile a method anew
+        // on this thread. Neither happens in every attempt; what an operation allocates does.
+        const int Attempts = 5;
+        long least = long.MaxValue;
+        for (int attempt = 0; attempt < Attempts && least > 0; attempt++)
         {
-            round();
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < Rounds; i++)
+            {
+                round();
+            }
+
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, least);
     }
 
     /// <summary>Assert.Equal allocates.</summary>

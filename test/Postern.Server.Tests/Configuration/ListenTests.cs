@@ -111,6 +111,11 @@ public sealed class ListenTests : ConfigurationTests
 
     private const string Tls = "ssl_certificate c; ssl_certificate_key k;";
 
-    private IReadOnlyList<ListenSettings> Listen(string listen, string more = "") => Settings(
-        $"events {{}} mail {{ auth_http 127.0.0.1:1; server {{ protocol imap; listen {listen}; {more} }} }}").Servers[0].Listen;
+    private IReadOnlyList<ListenSettings> Listen(string listen, string more = "")
+    {
+        WriteFile("c", Certificate.CertificatePem);
+        WriteFile("k", Certificate.KeyPem);
+        return Settings(
+            $"events {{}} mail {{ auth_http 127.0.0.1:1; server {{ protocol imap; listen {listen}; {more} }} }}").Servers[0].Listen;
+    }
 }

@@ -100,12 +100,16 @@ public sealed class MailMergeTests : ConfigurationTests
     [Fact]
     public void Tls_Paths_AreRelativeToTheConfiguration()
     {
+        WriteFile("a.pem", Certificate.CertificatePem);
+        WriteFile("b.pem", Certificate.CertificatePem);
+        WriteFile("k", Certificate.KeyPem);
         TlsServerSettings tls = Server(
-            "ssl_certificate a.pem; ssl_certificate /b.pem;",
-            "ssl_certificate_key k; ssl_certificate_key data:x; starttls ON;").Tls;
+            $"ssl_certificate a.pem; ssl_certificate {Folder}b.pem;",
+            $"ssl_certificate_key k; ssl_certificate_key 'data:{Certificate.KeyPem}'; starttls ON;").Tls;
 
-        Assert.Equal([Folder + "a.pem", "/b.pem"], tls.Certificates);
-        Assert.Equal([Folder + "k", "data:x"], tls.CertificateKeys);
+        Assert.Equal([Folder + "a.pem", Folder + "b.pem"], tls.Certificates);
+        Assert.Equal([Folder + "k", "data:" + Certificate.KeyPem], tls.CertificateKeys);
+        Assert.NotNull(tls.Context);
         Assert.Equal((StartTls.On, true), (tls.StartTls, tls.Needed));
     }
 
