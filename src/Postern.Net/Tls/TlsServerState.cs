@@ -195,7 +195,14 @@ internal sealed unsafe class TlsServerState
             fixed (byte* start = bytes)
             {
                 byte* position = start;
-                return Libssl.d2i_SSL_SESSION(0, &position, bytes.Length);
+                nint session = Libssl.d2i_SSL_SESSION(0, &position, bytes.Length);
+                if (session == 0)
+                {
+                    // Left in the queue, it would be taken for a failure of the handshake.
+                    Libcrypto.ERR_clear_error();
+                }
+
+                return session;
             }
         }
         catch
