@@ -96,6 +96,9 @@ public sealed class ProgramUnderTest : IAsyncDisposable
         return File.Exists(path) ? Path.GetFullPath(path) : throw new InvalidOperationException($"POSTERN_BINARY names \"{path}\", which does not exist.");
     }
 
+    /// <summary>Sends a signal by number.</summary>
+    public void Signal(int number) => _process.Signal(number);
+
     public async ValueTask DisposeAsync() => await _process.DisposeAsync();
 
     private static string ReadShared(string path)
