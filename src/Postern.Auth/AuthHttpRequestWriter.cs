@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
+using Postern.Net;
 using Postern.Protocol;
 
 namespace Postern.Auth;
@@ -41,7 +42,7 @@ internal static class AuthHttpRequestWriter
 
         WriteProxyAddresses(target, request.Proxy);
         WriteMail(target, request.Mail);
-        WriteTls(target, request);
+        WriteTls(target, settings, request);
         foreach ((string name, string value) in settings.Headers)
         {
             Text(target, name);
@@ -79,7 +80,7 @@ internal static class AuthHttpRequestWriter
         Header(target, "Auth-SMTP-To"u8, mail.To);
     }
 
-    private static void WriteTls(IBufferWriter<byte> target, AuthRequest request)
+    private static void WriteTls(IBufferWriter<byte> target, AuthHttpSettings settings, AuthRequest request)
     {
         if (!request.Client.IsTls)
         {
@@ -89,6 +90,40 @@ internal static class AuthHttpRequestWriter
         target.Write("Auth-SSL: on\r\n"u8);
         Header(target, "Auth-SSL-Protocol"u8, request.Client.TlsVersion);
         Header(target, "Auth-SSL-Cipher"u8, request.Client.TlsCipher);
+        if (request.Client.AsksForCertificate)
+        {
+            WriteCertificate(target, settings, request.Client);
+        }
+    }
+
+    /// <summary>TLS reference, section 6. Header lines whose value is empty are left out.</summary>
+    private static void WriteCertificate(IBufferWriter<byte> target, AuthHttpSettings settings, Connection client)
+    {
+        if (client.PeerCertificate is not { } certificate)
+        {
+            Header(target, "Auth-SSL-Verify"u8, "NONE");
+            return;
+        }
+
+        Header(target, "Auth-SSL-Verify"u8, client.VerifyResult == 0 ? "SUCCESS" : "FAILED:" + client.VerifyResultText);
+        HeaderIfAny(target, "Auth-SSL-Subject"u8, certificate.Subject);
+        HeaderIfAny(target, "Auth-SSL-Issuer"u8, certificate.Issuer);
+        HeaderIfAny(target, "Auth-SSL-Serial"u8, certificate.Serial);
+        HeaderIfAny(target, "Auth-SSL-Fingerprint"u8, certificate.Fingerprint);
+        if (settings.PassClientCertificate)
+        {
+            target.Write("Auth-SSL-Cert: "u8);
+            Escaping.WriteAuthHttp(client.GetPeerCertificatePem(), target);
+            target.Write("\r\n"u8);
+        }
+    }
+
+    private static void HeaderIfAny(IBufferWriter<byte> target, ReadOnlySpan<byte> name, string value)
+    {
+        if (value.Length > 0)
+        {
+            Header(target, name, value);
+        }
     }
 
     private static ReadOnlySpan<byte> MethodWord(AuthMethod method) => method switch

@@ -11,6 +11,9 @@ public enum ConfigSeverity
     /// <summary>A file could not be read.</summary>
     Crit,
 
+    /// <summary>The configuration is used, though something in it failed.</summary>
+    Error,
+
     /// <summary>The configuration is used, but not all of it means what it says.</summary>
     Warn,
 
@@ -37,6 +40,7 @@ public sealed record ConfigMessage(ConfigSeverity Severity, string Text, ConfigP
         {
             ConfigSeverity.Emerg => "emerg",
             ConfigSeverity.Crit => "crit",
+            ConfigSeverity.Error => "error",
             ConfigSeverity.Warn => "warn",
             _ => "notice",
         };

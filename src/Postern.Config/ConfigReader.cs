@@ -43,7 +43,7 @@ public sealed class ConfigReader
     public bool HasErrors => _messages.Exists(message => message.IsError);
 
     /// <summary>Where reading stands.</summary>
-    private ConfigPosition Position => _path is null ? ConfigPosition.CommandLine : new ConfigPosition(_path, _lexer.Line);
+    internal ConfigPosition Position => _path is null ? ConfigPosition.CommandLine : new ConfigPosition(_path, _lexer.Line);
 
     public void Report(ConfigSeverity severity, string text, ConfigPosition position) =>
         _messages.Add(new ConfigMessage(severity, text, position));

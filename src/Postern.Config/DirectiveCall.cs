@@ -26,6 +26,9 @@ public sealed class DirectiveCall
     /// <summary>The line of the <c>;</c> or <c>{</c>.</summary>
     public ConfigPosition Position { get; }
 
+    /// <summary>Where reading stands: behind <see cref="ReadBlock"/>, the line of the block's closing brace.</summary>
+    public ConfigPosition ReadingPosition => _reader.Position;
+
     /// <summary>Directories and host names.</summary>
     public ConfigEnvironment Environment => _reader.Environment;
 
@@ -40,6 +43,9 @@ public sealed class DirectiveCall
 
     /// <summary>A warning about another line, for checks that are made when a block is complete.</summary>
     public void WarnAt(ConfigPosition position, string text) => _reader.Report(ConfigSeverity.Warn, text, position);
+
+    /// <summary>A message of any severity, about another line or none.</summary>
+    public void ReportAt(ConfigPosition position, ConfigSeverity severity, string text) => _reader.Report(severity, text, position);
 
     /// <summary><c>"x" directive invalid value</c>.</summary>
     public void InvalidValue() => Error($"\"{Directive.Name}\" directive invalid value");

@@ -5,6 +5,7 @@ namespace Postern.Interop;
 /// <summary>The C library: files and the numbers of the process and thread.</summary>
 public static partial class Libc
 {
+    public const int O_RDONLY = 0x0;
     public const int O_WRONLY = 0x1;
     public const int O_CREAT = 0x40;
     public const int O_APPEND = 0x400;

@@ -21,6 +21,15 @@ public static unsafe partial class Libcrypto
 
     public const int EVP_MAX_MD_SIZE = 64;
 
+    public const int CRYPTO_EX_INDEX_SSL_CTX = 1;
+    public const int X509_V_OK = 0;
+    public const int X509_V_FLAG_CRL_CHECK = 4;
+    public const int X509_V_FLAG_CRL_CHECK_ALL = 8;
+    public const int XN_FLAG_RFC2253 = 0x1110317;
+    public const int V_ASN1_NEG_INTEGER = 0x102;
+    public const int OSSL_PARAM_UTF8_STRING = 4;
+    public const int OSSL_STORE_INFO_PKEY = 4;
+
     [LibraryImport(Library)]
     public static partial nint OpenSSL_version(int type);
 
@@ -219,4 +228,170 @@ public static unsafe partial class Libcrypto
 
     [LibraryImport(Library)]
     public static partial nint EVP_PKEY_get0_type_name(nint key);
+
+    [LibraryImport(Library)]
+    public static partial nuint OpenSSL_version_num();
+
+    [LibraryImport(Library)]
+    public static partial int CRYPTO_get_ex_new_index(
+        int classIndex,
+        nint longArgument,
+        nint pointerArgument,
+        nint newFunction,
+        nint duplicateFunction,
+        delegate* unmanaged[Cdecl]<nint, nint, nint, int, nint, nint, void> freeFunction);
+
+    /// <returns>An EVP_PKEY that holds parameters only.</returns>
+    [LibraryImport(Library)]
+    public static partial nint PEM_read_bio_Parameters(nint bio, nint x);
+
+    [LibraryImport(Library)]
+    public static partial nint PEM_read_bio_X509_CRL(nint bio, nint x, nint callback, nint user);
+
+    [LibraryImport(Library)]
+    public static partial void X509_CRL_free(nint crl);
+
+    [LibraryImport(Library)]
+    public static partial int X509_CRL_digest(nint crl, nint digest, byte* output, uint* length);
+
+    [LibraryImport(Library)]
+    public static partial int X509_STORE_add_cert(nint store, nint x509);
+
+    [LibraryImport(Library)]
+    public static partial int X509_STORE_add_crl(nint store, nint crl);
+
+    [LibraryImport(Library)]
+    public static partial int X509_STORE_set_flags(nint store, nuint flags);
+
+    /// <summary>With purpose -1 only fills the certificate's cache of extensions.</summary>
+    [LibraryImport(Library)]
+    public static partial int X509_check_purpose(nint x509, int purpose, int asAuthority);
+
+    /// <summary>Borrowed.</summary>
+    [LibraryImport(Library)]
+    public static partial nint X509_get_issuer_name(nint x509);
+
+    /// <summary>Borrowed.</summary>
+    [LibraryImport(Library)]
+    public static partial nint X509_get0_serialNumber(nint x509);
+
+    /// <summary>Borrowed.</summary>
+    [LibraryImport(Library)]
+    public static partial nint X509_get0_notBefore(nint x509);
+
+    /// <summary>Borrowed.</summary>
+    [LibraryImport(Library)]
+    public static partial nint X509_get0_notAfter(nint x509);
+
+    [LibraryImport(Library)]
+    public static partial int X509_NAME_digest(nint name, nint digest, byte* output, uint* length);
+
+    [LibraryImport(Library)]
+    public static partial int X509_NAME_cmp(nint a, nint b);
+
+    [LibraryImport(Library)]
+    public static partial int X509_NAME_print_ex(nint bio, nint name, int indent, nuint flags);
+
+    /// <summary>Static text.</summary>
+    [LibraryImport(Library)]
+    public static partial nint X509_verify_cert_error_string(nint error);
+
+    /// <summary>Time from <paramref name="from"/> to <paramref name="to"/>; null = now.</summary>
+    [LibraryImport(Library)]
+    public static partial int ASN1_TIME_diff(int* days, int* seconds, nint from, nint to);
+
+    [LibraryImport(Library)]
+    public static partial int ASN1_TIME_print(nint bio, nint time);
+
+    [LibraryImport(Library)]
+    public static partial int ASN1_STRING_length(nint text);
+
+    /// <summary>Borrowed.</summary>
+    [LibraryImport(Library)]
+    public static partial byte* ASN1_STRING_get0_data(nint text);
+
+    [LibraryImport(Library)]
+    public static partial int ASN1_STRING_type(nint text);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint EVP_CIPHER_fetch(nint libctx, string name, nint properties);
+
+    [LibraryImport(Library)]
+    public static partial int EVP_EncryptInit_ex2(nint context, nint cipher, byte* key, byte* iv, nint parameters);
+
+    [LibraryImport(Library)]
+    public static partial int EVP_DecryptInit_ex2(nint context, nint cipher, byte* key, byte* iv, nint parameters);
+
+    [LibraryImport(Library)]
+    public static partial int EVP_MAC_init(nint context, byte* key, nuint keyLength, OsslParam* parameters);
+
+    [LibraryImport(Library)]
+    public static partial int RAND_bytes(byte* buffer, int length);
+
+    /// <summary>Not in every build of OpenSSL 3, gone in 4: ask <see cref="OpenSsl.HasEngines"/>.</summary>
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint ENGINE_by_id(string id);
+
+    [LibraryImport(Library)]
+    public static partial int ENGINE_init(nint engine);
+
+    [LibraryImport(Library)]
+    public static partial int ENGINE_finish(nint engine);
+
+    [LibraryImport(Library)]
+    public static partial int ENGINE_free(nint engine);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint ENGINE_load_private_key(nint engine, string keyId, nint uiMethod, nint callbackData);
+
+    [LibraryImport(Library)]
+    public static partial nint UI_UTIL_wrap_read_pem_callback(
+        delegate* unmanaged[Cdecl]<byte*, int, int, nint, int> callback, int writing);
+
+    [LibraryImport(Library)]
+    public static partial void UI_destroy_method(nint method);
+
+    [LibraryImport(Library)]
+    public static partial nint UI_null();
+
+    [LibraryImport(Library)]
+    public static partial void UI_set_default_method(nint method);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint OSSL_STORE_open(string uri, nint uiMethod, nint uiData, nint postProcess, nint postProcessData);
+
+    [LibraryImport(Library)]
+    public static partial int OSSL_STORE_expect(nint store, int type);
+
+    [LibraryImport(Library)]
+    public static partial nint OSSL_STORE_load(nint store);
+
+    [LibraryImport(Library)]
+    public static partial int OSSL_STORE_eof(nint store);
+
+    [LibraryImport(Library)]
+    public static partial int OSSL_STORE_error(nint store);
+
+    [LibraryImport(Library)]
+    public static partial int OSSL_STORE_close(nint store);
+
+    [LibraryImport(Library)]
+    public static partial int OSSL_STORE_INFO_get_type(nint info);
+
+    [LibraryImport(Library)]
+    public static partial nint OSSL_STORE_INFO_get1_PKEY(nint info);
+
+    [LibraryImport(Library)]
+    public static partial void OSSL_STORE_INFO_free(nint info);
+}
+
+/// <summary>One entry of an <c>OSSL_PARAM</c> array; the last one is all zero.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct OsslParam
+{
+    public byte* Key;
+    public uint DataType;
+    public void* Data;
+    public nuint DataSize;
+    public nuint ReturnSize;
 }

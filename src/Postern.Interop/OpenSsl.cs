@@ -56,6 +56,18 @@ public static class OpenSsl
         }
     }
 
+    /// <summary>Whether libcrypto still has engines: they were compiled out of some builds of 3 and removed in 4.</summary>
+    public static bool HasEngines => Has("ENGINE_by_id", ssl: false);
+
+    /// <summary>Whether libssl knows certificate compression (3.2 and later).</summary>
+    public static bool HasCertificateCompression => Has("SSL_CTX_compress_certs", ssl: true);
+
+    private static bool Has(string name, bool ssl)
+    {
+        Initialize();
+        return NativeLibrary.TryGetExport(ssl ? _libssl : _libcrypto, name, out _);
+    }
+
     private static void Load()
     {
         foreach (string number in (ReadOnlySpan<string>)["3", "4"])

@@ -146,6 +146,15 @@ public sealed unsafe partial class Connection
         }
     }
 
+    /// <summary>
+    /// For the last words of a connection: takes in what there is. Under TLS it is decrypted, because the client's close_notify,
+    /// which ends the waiting for it, cannot be told from anything else otherwise.
+    /// </summary>
+    /// <returns>Bytes taken, 0 at the end of the stream, <see cref="WouldBlock"/>, or −errno (−EPROTO for TLS).</returns>
+    internal int ReadToDiscard() => _endOfStream ? 0
+        : _tlsEstablished && !_tlsBroken ? ReadForRelay()
+        : Receive(_loop.Buffers.In, LoopBuffers.InBytes);
+
     private enum TlsReadResult
     {
         NeedInput,

@@ -54,7 +54,7 @@ internal sealed unsafe class LingeringClose(Connection connection, long stallMil
         const int MaxReads = 4;
         for (int i = 0; i < MaxReads; i++)
         {
-            int n = connection.Receive(connection.Loop.Buffers.In, LoopBuffers.InBytes);
+            int n = connection.ReadToDiscard();
             if (n == Connection.WouldBlock)
             {
                 return false;

@@ -107,6 +107,7 @@ public static class MailDirectives
     {
         MailProtocol?[] protocols = [.. scopes.Select(scope => ChooseProtocol(scope, call))];
         TlsServerSettings?[] tls = [.. scopes.Select((scope, i) => TlsDirectives.Merge(scope, call, MailProtocols.AlpnName(protocols[i])))];
+        TlsDirectives.ForgetPassphrases(scopes);
         AuthHttpSettings?[] auth = [.. scopes.Select(scope => AuthHttpDirectives.Merge(scope, call))];
         return call.HasErrors
             ? []
@@ -139,7 +140,9 @@ public static class MailDirectives
     {
         Protocol = protocol,
         Opened = server.Opened,
-        Listen = [.. server.GetOwn(ListenDirectives.Lines).SelectMany(line => line.Addresses)],
+        Listen = [.. server.GetOwn(ListenDirectives.Lines)
+            .SelectMany(line => line.Addresses)
+            .Select(address => tls.Always ? address with { Ssl = true } : address)],
         Tls = tls,
         AuthHttp = auth,
         ErrorLogs = server.Get(ErrorLogs) is { Count: > 0 } logs ? logs : null,

@@ -4,6 +4,7 @@ using Postern.Auth;
 using Postern.Logging;
 using Postern.Net;
 using Postern.Net.Listening;
+using Postern.Net.Tls;
 using Postern.Protocol.ProxyProtocol;
 
 namespace Postern.Sessions;
@@ -148,6 +149,7 @@ public abstract partial class MailSession
         switch (outcome)
         {
             case HandshakeOutcome.Completed:
+                CheckCertificate();
                 return;
             case HandshakeOutcome.PeerClosed:
                 LogInfo("peer closed connection in SSL handshake"u8, Client.HandshakeErrno);
@@ -157,6 +159,40 @@ public abstract partial class MailSession
                 break;
         }
 
+        throw new SessionEndedException();
+    }
+
+    /// <summary>What a client hears that is refused for its certificate: one line, unasked, in place of anything else.</summary>
+    private protected virtual ReadOnlySpan<byte> CertificateRefusal(ClientCertificateFault fault) =>
+        (Server.Settings.Protocol, fault) switch
+        {
+            (MailProtocol.Imap, ClientCertificateFault.Failed) => "* BYE SSL certificate error\r\n"u8,
+            (MailProtocol.Imap, _) => "* BYE No required SSL certificate\r\n"u8,
+            (MailProtocol.Pop3, ClientCertificateFault.Failed) => "-ERR SSL certificate error\r\n"u8,
+            (MailProtocol.Pop3, _) => "-ERR No required SSL certificate\r\n"u8,
+            (_, ClientCertificateFault.Failed) => "421 4.7.1 SSL certificate error\r\n"u8,
+            _ => "421 4.7.1 No required SSL certificate\r\n"u8,
+        };
+
+    /// <summary>Applies <c>ssl_verify_client</c>. The handshake has succeeded in any case, so that the client can be told.</summary>
+    private void CheckCertificate()
+    {
+        ClientCertificateFault fault = Client.CheckCertificate(Server.Settings.Tls.VerifyClient);
+        if (fault == ClientCertificateFault.None)
+        {
+            return;
+        }
+
+        if (fault == ClientCertificateFault.Missing)
+        {
+            LogInfo("client sent no required SSL certificate"u8);
+        }
+        else
+        {
+            LogText(LogLevel.Info, $"client SSL certificate verify error: ({Client.VerifyResult}:{Client.VerifyResultText})");
+        }
+
+        Client.Write(CertificateRefusal(fault));
         throw new SessionEndedException();
     }
 

@@ -16,7 +16,8 @@ internal sealed unsafe class CertificateChain : IDisposable
     /// <summary>The server's own certificate; owned by this object.</summary>
     public nint Leaf { get; private set; }
 
-    private string Shown => PemSource.Shown(_source);
+    /// <summary>The source as messages name it.</summary>
+    public string Shown => PemSource.Shown(_source);
 
     /// <exception cref="TlsSettingsException">No certificate, or a damaged one.</exception>
     public static CertificateChain Load(string source)
@@ -51,15 +52,6 @@ internal sealed unsafe class CertificateChain : IDisposable
         }
 
         _stack = 0;
-    }
-
-    public byte[] Sha1OfLeaf()
-    {
-        byte* digest = stackalloc byte[Libcrypto.EVP_MAX_MD_SIZE];
-        uint length;
-        return Libcrypto.X509_digest(Leaf, Libcrypto.EVP_sha1(), digest, &length) == 1
-            ? new ReadOnlySpan<byte>(digest, (int)length).ToArray()
-            : throw TlsContextFactory.Failure("X509_digest() failed");
     }
 
     public void Dispose()
@@ -102,13 +94,9 @@ internal sealed unsafe class CertificateChain : IDisposable
             }
         }
 
-        nuint error = Libcrypto.ERR_peek_last_error();
-        if ((int)((error >> 23) & 0xFF) != Libcrypto.ERR_LIB_PEM || (int)(error & 0x7FFFFF) != Libcrypto.PEM_R_NO_START_LINE)
+        if (!PemSource.TakeEnd())
         {
             throw TlsContextFactory.Failure($"cannot load certificate \"{Shown}\": PEM_read_bio_X509() failed");
         }
-
-        // "No start line" is how PEM says that the file is at its end.
-        Libcrypto.ERR_clear_error();
     }
 }

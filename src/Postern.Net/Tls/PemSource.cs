@@ -40,6 +40,33 @@ internal sealed unsafe class PemSource : IDisposable
         return pem.Bio != 0 ? pem : throw TlsContextFactory.Failure($"cannot load {what} \"{Shown(source)}\": BIO_new_file() failed");
     }
 
+    /// <summary>As <see cref="Open"/>, where <c>data:</c> has no meaning.</summary>
+    /// <exception cref="TlsSettingsException"><c>cannot load WHAT "PATH": BIO_new_file() failed</c>.</exception>
+    public static PemSource OpenFile(string path, string what)
+    {
+        Libcrypto.ERR_clear_error();
+        nint bio = Libcrypto.BIO_new_file(path, "r");
+        return bio != 0
+            ? new PemSource { Bio = bio }
+            : throw TlsContextFactory.Failure($"cannot load {what} \"{path}\": BIO_new_file() failed");
+    }
+
+    /// <summary>
+    /// After a PEM function found nothing more: whether that was the end of the text, and not something broken. "No start line" is
+    /// how PEM says that the text is at its end; it is taken out of the queue.
+    /// </summary>
+    public static bool TakeEnd()
+    {
+        nuint error = Libcrypto.ERR_peek_last_error();
+        if ((int)((error >> 23) & 0xFF) != Libcrypto.ERR_LIB_PEM || (int)(error & 0x7FFFFF) != Libcrypto.PEM_R_NO_START_LINE)
+        {
+            return false;
+        }
+
+        Libcrypto.ERR_clear_error();
+        return true;
+    }
+
     public void Dispose()
     {
         if (Bio != 0)

@@ -25,8 +25,10 @@ public sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
         return ssl != 0 ? ssl : throw new InvalidOperationException("SSL_new() failed");
     }
 
-    protected override bool ReleaseHandle()
+    protected override unsafe bool ReleaseHandle()
     {
+        // Freeing the context empties OpenSSL's own cache; the shared one, which outlives it, must not lose those sessions.
+        Libssl.SSL_CTX_sess_set_remove_cb(handle, null);
         Libssl.SSL_CTX_free(handle);
         return true;
     }

@@ -16,9 +16,29 @@ public static class TlsDirectives
     private static readonly Slot<ConfigPosition> _protocolsLine = new(ConfigPosition.None);
     private static readonly Slot<string?> _ciphers = new("HIGH:!aNULL:!MD5");
     private static readonly Slot<bool> _preferServerCiphers = new(false);
+    private static readonly Slot<bool> _ssl = new(false);
+    private static readonly Slot<ConfigPosition> _sslLine = new(ConfigPosition.None);
+    private static readonly Slot<bool> _certificateCompression = new(false);
+    private static readonly Slot<string?> _curves = new("auto");
+    private static readonly Slot<string?> _dhParam = new(null);
+    private static readonly Slot<IReadOnlyList<KeyValuePair<string, string>>> _confCommands = new([]);
+    private static readonly Slot<KeyPassphrases?> _passphrases = new(null);
+    private static readonly Slot<ClientCertificatePolicy> _verifyClient = new(ClientCertificatePolicy.Off);
+    private static readonly Slot<int> _verifyDepth = new(1);
+    private static readonly Slot<string?> _clientAuthorities = new(null);
+    private static readonly Slot<string?> _trustedAuthorities = new(null);
+    private static readonly Slot<string?> _revocationLists = new(null);
+    private static readonly Slot<long> _sessionTimeout = new(300);
+    private static readonly Slot<bool> _sessionTickets = new(true);
+    private static readonly Slot<IReadOnlyList<string>> _ticketKeys = new([]);
+
+    /// <summary>In the main scope: what was said already, because servers share certificates.</summary>
+    private static readonly Slot<IReadOnlyList<string>> _remarks = new([]);
 
     private static readonly Directive _startTlsKeyword = Directive.Keyword(
         "starttls", ConfigContexts.MailAndServer, _startTls, new("off", StartTls.Off), new("on", StartTls.On), new("only", StartTls.Only));
+
+    private static readonly Directive _sslFlag = Directive.Flag("ssl", ConfigContexts.MailAndServer, _ssl);
 
     private static readonly Directive _protocolKeywords = Directive.Keywords(
         "ssl_protocols",
@@ -39,6 +59,29 @@ public static class TlsDirectives
         Directive.Custom("ssl_protocols", ConfigContexts.MailAndServer, 1, Directive.AnyNumber, ReadProtocols),
         Directive.Text("ssl_ciphers", ConfigContexts.MailAndServer, _ciphers),
         Directive.Flag("ssl_prefer_server_ciphers", ConfigContexts.MailAndServer, _preferServerCiphers),
+        Directive.Custom("ssl", ConfigContexts.MailAndServer, 1, 1, ReadSsl),
+        Directive.Flag("ssl_certificate_compression", ConfigContexts.MailAndServer, _certificateCompression),
+        Directive.Text("ssl_ecdh_curve", ConfigContexts.MailAndServer, _curves),
+        Directive.Text("ssl_dhparam", ConfigContexts.MailAndServer, _dhParam),
+        Directive.Custom("ssl_conf_command", ConfigContexts.MailAndServer, 2, 2, call =>
+            call.Scope.Append(_confCommands, KeyValuePair.Create(call.Arguments[0], call.Arguments[1]))),
+        Directive.Once("ssl_password_file", ConfigContexts.MailAndServer, _passphrases, ReadPassphrases),
+        Directive.Keyword(
+            "ssl_verify_client",
+            ConfigContexts.MailAndServer,
+            _verifyClient,
+            new("off", ClientCertificatePolicy.Off),
+            new("on", ClientCertificatePolicy.On),
+            new("optional", ClientCertificatePolicy.Optional),
+            new("optional_no_ca", ClientCertificatePolicy.OptionalNoCa)),
+        Directive.Number("ssl_verify_depth", ConfigContexts.MailAndServer, _verifyDepth),
+        Directive.Text("ssl_client_certificate", ConfigContexts.MailAndServer, _clientAuthorities),
+        Directive.Text("ssl_trusted_certificate", ConfigContexts.MailAndServer, _trustedAuthorities),
+        Directive.Text("ssl_crl", ConfigContexts.MailAndServer, _revocationLists),
+        Directive.Custom("ssl_session_cache", ConfigContexts.MailAndServer, 1, 2, SessionCacheDirective.Read),
+        Directive.Once("ssl_session_timeout", ConfigContexts.MailAndServer, _sessionTimeout, ReadSessionTimeout),
+        Directive.Flag("ssl_session_tickets", ConfigContexts.MailAndServer, _sessionTickets),
+        Directive.Custom("ssl_session_ticket_key", ConfigContexts.MailAndServer, 1, 1, call => Append(call, _ticketKeys)),
     ];
 
     /// <summary>
@@ -55,13 +98,14 @@ public static class TlsDirectives
         ArgumentNullException.ThrowIfNull(call);
         StartTls startTls = server.Get(_startTls);
         ListenLine? listen = server.GetOwn(ListenDirectives.Lines).LastOrDefault(line => line.Addresses[0].Ssl);
-        bool needed = listen is not null || startTls != StartTls.Off;
+        bool always = server.Get(_ssl);
+        bool needed = listen is not null || always || startTls != StartTls.Off;
         IReadOnlyList<string> certificates = server.Get(_certificates);
         IReadOnlyList<string> keys = server.Get(_keys);
-        string? fault = needed ? FindMissing(certificates, keys, listen is null ? "starttls" : "listen ... ssl") : null;
+        string? fault = needed ? FindMissing(certificates, keys, listen is not null ? "listen ... ssl" : always ? "ssl" : "starttls") : null;
         if (fault is not null)
         {
-            call.ErrorAt(listen?.Position ?? server.Get(_startTlsLine), fault);
+            call.ErrorAt(listen?.Position ?? server.Get(always ? _sslLine : _startTlsLine), fault);
             return null;
         }
 
@@ -74,9 +118,40 @@ public static class TlsDirectives
             ProtocolsPosition = server.Get(_protocolsLine),
             Ciphers = server.Get(_ciphers)!,
             PreferServerCiphers = server.Get(_preferServerCiphers),
+            CertificateCompression = server.Get(_certificateCompression),
+            Curves = server.Get(_curves)!,
+            DhParam = ResolveFile(server.Get(_dhParam), call),
+            ConfCommands = server.Get(_confCommands),
+            ResolvePath = call.Environment.UnderConfigDirectory,
+            Passphrases = server.Get(_passphrases),
+            VerifyClient = server.Get(_verifyClient),
+            VerifyDepth = server.Get(_verifyDepth),
+            ClientAuthorities = ResolveFile(server.Get(_clientAuthorities), call),
+            TrustedAuthorities = ResolveFile(server.Get(_trustedAuthorities), call),
+            RevocationLists = ResolveFile(server.Get(_revocationLists), call),
+            SessionCache = server.Get(SessionCacheDirective.Mode),
+            BuiltinSessions = server.Get(SessionCacheDirective.BuiltinSessions),
+            SharedCache = server.Get(SessionCacheDirective.Shared),
+            SessionTimeoutSeconds = server.Get(_sessionTimeout),
+            SessionTickets = server.Get(_sessionTickets),
+            TicketKeys = [.. server.Get(_ticketKeys).Select(call.Environment.UnderConfigDirectory)],
+            Always = always,
             Needed = needed,
         };
         return needed ? Load(settings, call, alpnName) : settings;
+    }
+
+    /// <summary>Once no key will be loaded any more: wipes the passphrases of these scopes and those around them.</summary>
+    public static void ForgetPassphrases(IEnumerable<ConfigScope> servers)
+    {
+        ArgumentNullException.ThrowIfNull(servers);
+        foreach (ConfigScope server in servers)
+        {
+            for (ConfigScope? scope = server; scope is not null; scope = scope.Parent)
+            {
+                scope.GetOwn(_passphrases)?.Clear();
+            }
+        }
     }
 
     /// <summary>Files are opened now, as nginx does it: a bad one is an error of the configuration, without position.</summary>
@@ -94,7 +169,7 @@ public static class TlsDirectives
 
         try
         {
-            TlsContext context = TlsContextFactory.CreateServer(settings, alpnName);
+            TlsContext context = TlsContextFactory.CreateServer(settings, alpnName, (severity, text) => Remark(call, severity, text));
             if (context.SecurityLevel > 0 && (settings.Protocols & (TlsProtocols.TLSv1 | TlsProtocols.TLSv11)) != 0)
             {
                 call.WarnAt(
@@ -106,8 +181,17 @@ public static class TlsDirectives
         }
         catch (TlsSettingsException e)
         {
-            call.ErrorAt(ConfigPosition.None, e.Message);
+            call.ErrorAt(e.IsAtEndOfBlock ? call.ReadingPosition : ConfigPosition.None, e.Message);
             return null;
+        }
+    }
+
+    private static void Remark(DirectiveCall call, ConfigSeverity severity, string text)
+    {
+        if (!call.Scope.GetOwn(_remarks).Contains(text))
+        {
+            call.Scope.Append(_remarks, text);
+            call.ReportAt(ConfigPosition.None, severity, text);
         }
     }
 
@@ -115,6 +199,53 @@ public static class TlsDirectives
     {
         _startTlsKeyword.Apply(call);
         call.Scope.Set(_startTlsLine, call.Position);
+        if (call.Scope.GetOwn(_ssl) && call.Scope.GetOwn(_startTls) != StartTls.Off)
+        {
+            call.Error("\"ssl\" directive conflicts with \"starttls\"");
+        }
+    }
+
+    /// <summary>Gone from nginx, but still in every older configuration.</summary>
+    private static void ReadSsl(DirectiveCall call)
+    {
+        bool again = call.Scope.Sets(_ssl);
+        _sslFlag.Apply(call);
+        if (again || !call.Scope.Sets(_ssl))
+        {
+            return;
+        }
+
+        call.Warn("the \"ssl\" directive is deprecated, use the \"listen ... ssl\" directive instead");
+        call.Scope.Set(_sslLine, call.Position);
+        if (call.Scope.GetOwn(_ssl) && call.Scope.GetOwn(_startTls) != StartTls.Off)
+        {
+            call.Error("\"starttls\" directive conflicts with \"ssl on\"");
+        }
+    }
+
+    /// <summary>Read at once, as in nginx: even where no key is encrypted, an unreadable file is an error of this line.</summary>
+    private static void ReadPassphrases(DirectiveCall call)
+    {
+        if (KeyPassphrases.TryRead(call.Environment.UnderConfigDirectory(call.Arguments[0]), out string fault) is { } passphrases)
+        {
+            call.Scope.Set(_passphrases, passphrases);
+        }
+        else
+        {
+            call.Error(fault);
+        }
+    }
+
+    private static void ReadSessionTimeout(DirectiveCall call)
+    {
+        if (ValueParsers.Seconds(call.Arguments[0]) is long seconds)
+        {
+            call.Scope.Set(_sessionTimeout, seconds);
+        }
+        else
+        {
+            call.InvalidValue();
+        }
     }
 
     private static void ReadProtocols(DirectiveCall call)
@@ -135,6 +266,8 @@ public static class TlsDirectives
     /// <summary>What messages show of a certificate: of one written out in the configuration only that it is.</summary>
     private static string Shown(string certificate) =>
         certificate.StartsWith(DataScheme, StringComparison.Ordinal) ? "data:..." : certificate;
+
+    private static string? ResolveFile(string? path, DirectiveCall call) => path is null ? null : call.Environment.UnderConfigDirectory(path);
 
     /// <summary>An absolute path; values with a scheme of their own stay as they are.</summary>
     private static string Resolve(string value, DirectiveCall call) =>

@@ -174,6 +174,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
                 {
                     ConfigSeverity.Notice => LogLevel.Notice,
                     ConfigSeverity.Warn => LogLevel.Warn,
+                    ConfigSeverity.Error => LogLevel.Error,
                     ConfigSeverity.Crit => LogLevel.Crit,
                     _ => LogLevel.Emerg,
                 },

@@ -31,6 +31,7 @@ public sealed class ConfigurationFolder : IDisposable
         Write("conf.d/.hidden.conf", "hidden;");
         Write("sub/nested.inc", "include sub/deeper.inc;");
         Write("sub/deeper.inc", "\n\ndeep;");
+        TlsFiles.Write(Write);
     }
 
     /// <summary>nginx with its mail module.</summary>
@@ -74,10 +75,12 @@ public sealed class ConfigurationFolder : IDisposable
     private string FirstMessage(string[] lines) => Array.Find(lines, line => line.StartsWith("nginx: [", StringComparison.Ordinal))
         ?.Replace("nginx: ", "", StringComparison.Ordinal).Replace(_path, "", StringComparison.Ordinal) ?? "";
 
-    private void Write(string name, string content)
+    private void Write(string name, string content) => Write(name, Encoding.UTF8.GetBytes(content));
+
+    private void Write(string name, byte[] content)
     {
         string path = _path + name;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        File.WriteAllBytes(path, Encoding.UTF8.GetBytes(content));
+        File.WriteAllBytes(path, content);
     }
 }

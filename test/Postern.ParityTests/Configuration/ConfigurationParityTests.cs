@@ -26,6 +26,11 @@ public sealed partial class ConfigurationParityTests(ConfigurationFolder folder)
     public static TheoryData<string> Listen => [.. ConfigurationCases.Listen.Select(
         arguments => $"events {{}} mail {{ server {{ listen {arguments}; protocol imap; foo; }} }}")];
 
+    public static TheoryData<string> Tls => [.. TlsCases.Syntax.Select(InMail), .. TlsCases.Effects.Select(InTlsServer)];
+
+    public static TheoryData<string, string> TlsDifferences => new([.. TlsCases.Differences.Select(
+        difference => (InTlsServer(difference.Directives), difference.Expected))]);
+
     public static TheoryData<string, string> Differences => new(KnownDifferences.All);
 
     [Theory]
@@ -52,6 +57,32 @@ public sealed partial class ConfigurationParityTests(ConfigurationFolder folder)
         Assert.NotEqual(expected, folder.TestWithNginx(configuration).FirstMessage);
         Assert.Equal(expected, folder.TestWithPostern(configuration).FirstMessage);
     }
+
+    /// <summary>What OpenSSL says behind the message depends on its version and on the function called.</summary>
+    [Theory]
+    [MemberData(nameof(Tls))]
+    public void Outcome_SameTlsConfiguration_IsNginxsButForOpenSslsWords(string configuration)
+    {
+        TestOutcome nginx = folder.TestWithNginx(configuration);
+        TestOutcome postern = folder.TestWithPostern(configuration);
+
+        Assert.Equal(nginx with { FirstMessage = WithoutTail(nginx.FirstMessage) }, postern with { FirstMessage = WithoutTail(postern.FirstMessage) });
+    }
+
+    [Theory]
+    [MemberData(nameof(TlsDifferences))]
+    public void FirstMessage_DocumentedTlsDifference_IsPosterns(string configuration, string expected)
+    {
+        Assert.NotEqual(expected, WithoutTail(folder.TestWithNginx(configuration).FirstMessage));
+        Assert.Equal(expected, WithoutTail(folder.TestWithPostern(configuration).FirstMessage));
+    }
+
+    /// <summary>A server that needs TLS, on one line, the closing braces of server and mail on lines of their own.</summary>
+    private static string InTlsServer(string directives) =>
+        $"events {{}} mail {{ auth_http 127.0.0.1:1; server {{ listen 127.0.0.1:14300 ssl; protocol imap; {directives}\n}}\n}}\n";
+
+    private static string WithoutTail(string message) =>
+        message.IndexOf(" (SSL:", StringComparison.Ordinal) is var tail and >= 0 ? message[..tail] : message;
 
     private static string InMail(string directives) => $"events {{}} mail {{ {directives} }}";
 

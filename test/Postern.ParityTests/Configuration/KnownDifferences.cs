@@ -34,7 +34,6 @@ internal static class KnownDifferences
         ("events {} mail { resolver 127.0.0.1 ipv4=off; }", ""),
         ("events {} mail { resolver 127.0.0.1 ipv4=off ipv6=off; }", "[emerg] \"ipv4\" and \"ipv6\" cannot both be \"off\" in n.conf:1"),
         ("ssl_object_cache_inheritable on; events {}", ""),
-        ("events {} mail { ssl on; }", "[emerg] unknown directive \"ssl\" in n.conf:1"),
 
         // nginx does something nobody can want
         ("worker_processes 0; events {}", "[warn] \"worker_processes\" 0 would serve no connection, 1 is used in n.conf:1"),
@@ -46,8 +45,5 @@ internal static class KnownDifferences
         ("events {} mail { server { listen *; foo; } }", "[emerg] no port in \"*\" of the \"listen\" directive in n.conf:1"),
         ("events {} mail { server { listen [::1]; foo; } }", "[emerg] no port in \"[::1]\" of the \"listen\" directive in n.conf:1"),
         ("events {} #" + new string('x', 5000) + "\n", ""),
-
-        // not yet
-        ("events {} mail { ssl_session_timeout 5m; }", "[emerg] unknown directive \"ssl_session_timeout\" in n.conf:1"),
     ];
 }

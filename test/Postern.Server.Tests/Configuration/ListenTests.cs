@@ -1,5 +1,6 @@
 using Postern.Net;
 using Postern.Net.Listening;
+using Postern.Net.Tls;
 using Postern.Sessions;
 using Xunit;
 
@@ -7,6 +8,14 @@ namespace Postern.Server.Tests.Configuration;
 
 public sealed class ListenTests : ConfigurationTests
 {
+    /// <summary>Servers with a TLS listener open their certificate while they are read.</summary>
+    public ListenTests()
+    {
+        var certificate = SelfSignedCertificate.Create("localhost", "DNS:localhost");
+        File.WriteAllText(Folder + "c", certificate.CertificatePem);
+        File.WriteAllText(Folder + "k", certificate.KeyPem);
+    }
+
     [Theory]
     [InlineData("143", "0.0.0.0:143")]
     [InlineData("*:143", "0.0.0.0:143")]

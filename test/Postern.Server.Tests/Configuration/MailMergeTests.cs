@@ -100,17 +100,14 @@ public sealed class MailMergeTests : ConfigurationTests
     [Fact]
     public void Tls_Paths_AreRelativeToTheConfiguration()
     {
-        WriteFile("a.pem", Certificate.CertificatePem);
-        WriteFile("b.pem", Certificate.CertificatePem);
-        WriteFile("k", Certificate.KeyPem);
         TlsServerSettings tls = Server(
-            $"ssl_certificate a.pem; ssl_certificate {Folder}b.pem;",
-            $"ssl_certificate_key k; ssl_certificate_key 'data:{Certificate.KeyPem}'; starttls ON;").Tls;
+            "ssl_certificate a.pem; ssl_certificate /b.pem;",
+            "ssl_certificate_key k; ssl_certificate_key data:x; starttls OFF; ssl_dhparam d; ssl_crl /c; ssl_session_ticket_key t;").Tls;
 
-        Assert.Equal([Folder + "a.pem", Folder + "b.pem"], tls.Certificates);
-        Assert.Equal([Folder + "k", "data:" + Certificate.KeyPem], tls.CertificateKeys);
-        Assert.NotNull(tls.Context);
-        Assert.Equal((StartTls.On, true), (tls.StartTls, tls.Needed));
+        Assert.Equal([Folder + "a.pem", "/b.pem"], tls.Certificates);
+        Assert.Equal([Folder + "k", "data:x"], tls.CertificateKeys);
+        Assert.Equal((Folder + "d", "/c", Folder + "t"), (tls.DhParam, tls.RevocationLists, tls.TicketKeys[0]));
+        Assert.Equal((StartTls.Off, false), (tls.StartTls, tls.Needed));
     }
 
     [Theory]
@@ -129,6 +126,35 @@ public sealed class MailMergeTests : ConfigurationTests
 
     [Fact]
     public void Tls_NotNeeded_IsNotChecked() => Assert.False(Server("ssl_certificate a;", "ssl_ciphers BOGUS;").Tls.Needed);
+
+    /// <summary>The halves of the directive are inherited each on its own.</summary>
+    [Theory]
+    [InlineData("", "", SessionCacheMode.None, null)]
+    [InlineData("ssl_session_cache shared:S:1m;", "", SessionCacheMode.NotBuiltin, "S")]
+    [InlineData("ssl_session_cache shared:S:1m;", "ssl_session_cache builtin;", SessionCacheMode.Builtin, "S")]
+    [InlineData("ssl_session_cache builtin;", "ssl_session_cache shared:S:1m;", SessionCacheMode.NotBuiltin, "S")]
+    [InlineData("ssl_session_cache shared:S:1m;", "ssl_session_cache none;", SessionCacheMode.None, "S")]
+    [InlineData("", "ssl_session_cache off shared:S:1m;", SessionCacheMode.Off, "S")]
+    [InlineData("", "ssl_session_cache builtin off;", SessionCacheMode.Off, null)]
+    [InlineData("", "ssl_session_cache shared:A:1m; ssl_session_cache builtin shared:B:1m;", SessionCacheMode.Builtin, "B")]
+    public void Tls_SessionCache_IsMergedByHalves(string mail, string server, SessionCacheMode mode, string? shared)
+    {
+        TlsServerSettings tls = Server(mail, server).Tls;
+
+        Assert.Equal((mode, shared), (tls.SessionCache, tls.SharedCache?.Name));
+    }
+
+    [Fact]
+    public void Tls_SessionDirectives_AreMerged()
+    {
+        TlsServerSettings tls = Server(
+            "ssl_session_timeout 1h30m; ssl_session_ticket_key a; ssl_session_ticket_key b; ssl_verify_depth 5;",
+            "ssl_session_tickets off; ssl_session_ticket_key c; ssl_session_cache builtin:7; ssl_verify_client optional_no_ca;").Tls;
+
+        Assert.Equal((5400, false, 7), (tls.SessionTimeoutSeconds, tls.SessionTickets, tls.BuiltinSessions));
+        Assert.Equal([Folder + "c"], tls.TicketKeys);
+        Assert.Equal((ClientCertificatePolicy.OptionalNoCa, 5), (tls.VerifyClient, tls.VerifyDepth));
+    }
 
     [Fact]
     public void Tls_Protocols_AreReplacedAsAWhole() => Assert.Equal(

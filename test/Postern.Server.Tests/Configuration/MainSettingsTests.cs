@@ -56,7 +56,7 @@ public sealed class MainSettingsTests : ConfigurationTests
     [InlineData("http {} load_module x.so; events {}", "HTTP|[emerg] \"load_module\" directive is specified too late in n.conf:1")]
     [InlineData("events {} events { nosuch; }", "[emerg] \"events\" directive is duplicate in n.conf:1")]
     [InlineData("mail {} mail { nosuch; }", "[emerg] \"mail\" directive is duplicate in n.conf:1")]
-    [InlineData("events {} mail { ssl_session_timeout 5m; }", "[emerg] unknown directive \"ssl_session_timeout\" in n.conf:1")]
+    [InlineData("events {} mail { ssl_stapling on; }", "[emerg] unknown directive \"ssl_stapling\" in n.conf:1")]
     public void Load_Whole_Says(string text, string messages) =>
         Assert.Equal(messages.Replace("HTTP", HttpSkipped).Split('|'), Messages(text));
 
