@@ -55,7 +55,10 @@ public sealed class RelayFaultTests
                 }
                 else
                 {
-                    Step(relay, kind, onClient ? pair.ServerSocket : relay.UpstreamSocket, amount);
+                    // The two ends of the TLS pair carry on by themselves: with a window of a few bytes that takes more turns
+                    // than a loop that comes to rest is granted.
+                    int size = kind == 6 ? Math.Max(64, amount) : amount;
+                    Step(relay, kind, onClient ? pair.ServerSocket : relay.UpstreamSocket, size);
                 }
             }
 
