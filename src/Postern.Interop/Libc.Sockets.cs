@@ -28,7 +28,6 @@ public static unsafe partial class Libc
     public const int TCP_KEEPIDLE = 4;
     public const int TCP_KEEPINTVL = 5;
     public const int TCP_KEEPCNT = 6;
-    public const int TCP_DEFER_ACCEPT = 9;
 
     public const int IPPROTO_IPV6 = 41;
     public const int IPV6_V6ONLY = 26;
@@ -36,9 +35,7 @@ public static unsafe partial class Libc
     public const int MSG_NOSIGNAL = 0x4000;
 
     public const int SHUT_WR = 1;
-    public const int SHUT_RDWR = 2;
 
-    public const int EPERM = 1;
     public const int ENOENT = 2;
     public const int EINTR = 4;
     public const int EAGAIN = 11;
@@ -55,7 +52,6 @@ public static unsafe partial class Libc
     public const int ECONNABORTED = 103;
     public const int ECONNRESET = 104;
     public const int ENOBUFS = 105;
-    public const int ENOTCONN = 107;
     public const int ETIMEDOUT = 110;
     public const int ECONNREFUSED = 111;
     public const int EHOSTDOWN = 112;

@@ -9,11 +9,6 @@ public static unsafe partial class Libc
     public const int RLIMIT_NOFILE = 7;
     public const int PRIO_PROCESS = 0;
 
-    /// <summary>Memory given back to the system beyond this many free bytes at the top of the heap (mallopt(3)).</summary>
-    public const int M_TRIM_THRESHOLD = -1;
-    public const int M_MMAP_THRESHOLD = -3;
-    public const int M_ARENA_MAX = -8;
-
     [LibraryImport(Library, SetLastError = true)]
     public static partial int getrlimit(int resource, ulong* softAndHard);
 
@@ -38,7 +33,4 @@ public static unsafe partial class Libc
     /// <summary>signal(2) with <c>SIG_DFL</c> (0) or <c>SIG_IGN</c> (1).</summary>
     [LibraryImport(Library)]
     public static partial nint signal(int number, nint disposition);
-
-    [LibraryImport(Library)]
-    public static partial int mallopt(int parameter, int value);
 }

@@ -351,12 +351,6 @@ public static unsafe partial class Libcrypto
     [LibraryImport(Library)]
     public static partial void UI_destroy_method(nint method);
 
-    [LibraryImport(Library)]
-    public static partial nint UI_null();
-
-    [LibraryImport(Library)]
-    public static partial void UI_set_default_method(nint method);
-
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint OSSL_STORE_open(string uri, nint uiMethod, nint uiData, nint postProcess, nint postProcessData);
 

@@ -16,7 +16,6 @@ public static unsafe partial class Libssl
     public const ulong SSL_OP_NO_COMPRESSION = 0x20000;
     public const ulong SSL_OP_CIPHER_SERVER_PREFERENCE = 0x400000;
     public const ulong SSL_OP_IGNORE_UNEXPECTED_EOF = 0x80;
-    public const ulong SSL_OP_CLEANSE_PLAINTEXT = 0x2;
     public const ulong SSL_OP_NO_TX_CERTIFICATE_COMPRESSION = 0x1_0000_0000;
     public const ulong SSL_OP_NO_RX_CERTIFICATE_COMPRESSION = 0x2_0000_0000;
 
@@ -44,11 +43,8 @@ public static unsafe partial class Libssl
 
     public const int TLS1_3_VERSION = 0x304;
 
-    public const int SSL_ERROR_NONE = 0;
-    public const int SSL_ERROR_SSL = 1;
     public const int SSL_ERROR_WANT_READ = 2;
     public const int SSL_ERROR_WANT_WRITE = 3;
-    public const int SSL_ERROR_SYSCALL = 5;
     public const int SSL_ERROR_ZERO_RETURN = 6;
 
     public const int SSL_VERIFY_NONE = 0;
@@ -121,9 +117,6 @@ public static unsafe partial class Libssl
     [LibraryImport(Library)]
     public static partial int SSL_select_next_proto(byte** output, byte* outputLength, byte* server, uint serverLength, byte* client, uint clientLength);
 
-    [LibraryImport(Library)]
-    public static partial int SSL_CTX_set_default_verify_paths(nint context);
-
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int SSL_CTX_load_verify_file(nint context, string file);
 
@@ -165,9 +158,6 @@ public static unsafe partial class Libssl
 
     [LibraryImport(Library)]
     public static partial void SSL_set_shutdown(nint ssl, int mode);
-
-    [LibraryImport(Library)]
-    public static partial int SSL_get_shutdown(nint ssl);
 
     [LibraryImport(Library)]
     public static partial int SSL_get_error(nint ssl, int result);

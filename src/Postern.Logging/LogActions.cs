@@ -13,7 +13,6 @@ public static class LogActions
     public const string StartTls = "in starttls state";
     public const string HttpAuth = "in http auth state";
     public const string ConnectingToUpstream = "connecting to upstream";
-    public const string SendingProxyProtocol = "sending PROXY protocol header to upstream";
     public const string ReadingUpstreamResponse = "reading response from upstream";
     public const string SendingUserName = "sending user name to upstream";
     public const string SendingPassword = "sending password to upstream";
@@ -25,8 +24,4 @@ public static class LogActions
     public const string SendingMailFrom = "sending MAIL FROM to upstream";
     public const string SendingRcptTo = "sending RCPT TO to upstream";
     public const string Proxying = "proxying";
-    public const string ProxyingReadingUpstream = "proxying and reading from upstream";
-    public const string ProxyingSendingClient = "proxying and sending to client";
-    public const string ProxyingReadingClient = "proxying and reading from client";
-    public const string ProxyingSendingUpstream = "proxying and sending to upstream";
 }

@@ -138,7 +138,6 @@ public static unsafe class TlsContextFactory
 
     private static void SetDefaults(nint context)
     {
-        // Passwords pass through: decrypted bytes are cleansed inside OpenSSL once handed over.
         Libssl.SSL_CTX_set_options(
             context,
             Libssl.SSL_OP_NO_COMPRESSION | Libssl.SSL_OP_NO_RENEGOTIATION | Libssl.SSL_OP_IGNORE_UNEXPECTED_EOF
