@@ -4,18 +4,21 @@ namespace Postern.Bench;
 
 /// <summary>How each figure is made.</summary>
 /// <param name="generator">The clients.</param>
+/// <param name="fakes">Process id of the servers behind the proxies.</param>
 /// <param name="tlsSessions">TLS logins per run; plain ones are cheaper, so that it takes three times as many.</param>
-internal sealed class Bench(LoadGenerator generator, int tlsSessions)
+internal sealed class Bench(LoadGenerator generator, int fakes, int tlsSessions)
 {
     private const int Clients = 64;
     private const int WarmUpSessions = 400;
     private const int BulkSessions = 4;
     private const long BulkBytesEach = 96L << 20;
+    private const long MessageBytesEach = BulkBytesEach / Dialogue.MessageLineBytes * Dialogue.MessageLineBytes;
     private const int RoundTripSessions = 32;
     private const int RoundTripsEach = 1000;
     private const int IdleSessions = 2000;
 
-    private readonly Dictionary<(Contestant, int), long[]> _latencies = [];
+    private readonly Dictionary<(Contestant, int), LatencyRun> _latencies = [];
+    private readonly Dictionary<(Contestant, LoadTarget), LoginRun> _logins = [];
 
     public TlsClientContext Tls13 { get; } = new(TlsKind.Tls13);
 
@@ -23,16 +26,43 @@ internal sealed class Bench(LoadGenerator generator, int tlsSessions)
 
     public TlsClientContext Tls12Resumed { get; } = new(TlsKind.Tls12) { Resumes = true };
 
-    /// <summary>Share of the generator's one thread that the last measured run used.</summary>
+    public TlsClientContext Tls12ById { get; } = new(TlsKind.Tls12) { Resumes = true, ResumesById = true };
+
+    /// <summary>
+    /// Share of its one thread that the generator, or the fakes if it was more, used in the last measured run; 0 = none was
+    /// needed.
+    /// </summary>
     public double GeneratorLoad { get; private set; }
 
     /// <summary>A new round: nothing measured before is used again.</summary>
-    public void BeginRound() => _latencies.Clear();
+    public void BeginRound()
+    {
+        _latencies.Clear();
+        _logins.Clear();
+    }
+
+    /// <summary>Measures one proxy once.</summary>
+    public double Run(Measure measure, Contestant contestant)
+    {
+        GeneratorLoad = 0;
+        return measure.Run(this, contestant);
+    }
 
     /// <summary>Microseconds of processor time per session: connect, log in, log out.</summary>
-    public double Login(Contestant contestant, LoadTarget target)
+    public double Login(Contestant contestant, LoadTarget target) => LogIn(contestant, target).CpuMicroseconds;
+
+    /// <summary>Sessions per second, <see cref="Clients"/> at a time, in the run that <see cref="Login"/> measures.</summary>
+    public double Rate(Contestant contestant, LoadTarget target) => LogIn(contestant, target).PerSecond;
+
+    private LoginRun LogIn(Contestant contestant, LoadTarget target)
     {
-        WarmUp(contestant);
+        if (_logins.TryGetValue((contestant, target), out LoginRun? done))
+        {
+            GeneratorLoad = done.GeneratorLoad;
+            return done;
+        }
+
+        WarmUp(contestant, target);
         if (target.Tls is { Resumes: true } tls)
         {
             tls.Forget();
@@ -40,20 +70,36 @@ internal sealed class Bench(LoadGenerator generator, int tlsSessions)
         }
 
         int sessions = target.Tls is null ? 3 * tlsSessions : tlsSessions;
-        return Cpu(contestant.Process, () => generator.LogInAndOut(target, sessions, Clients)) / 1e3 / sessions;
+        TimeSpan elapsed = default;
+        double nanoseconds = Cpu(contestant.Process, () =>
+        {
+            long start = Stopwatch.GetTimestamp();
+            generator.LogInAndOut(target, sessions, Clients);
+            elapsed = Stopwatch.GetElapsedTime(start);
+        });
+        var run = new LoginRun(nanoseconds / 1e3 / sessions, sessions / elapsed.TotalSeconds, GeneratorLoad);
+        _logins.Add((contestant, target), run);
+        return run;
     }
 
     /// <summary>Milliseconds of processor time per GB (10⁹ bytes).</summary>
-    public double BulkDown(Contestant contestant) => Bulk(contestant, () => generator.Stream(BulkBytesEach));
+    public double BulkDown(Contestant contestant) => Bulk(contestant, TlsImap(contestant), BulkBytesEach, () => generator.Stream(BulkBytesEach));
 
     /// <summary>Milliseconds of processor time per GB (10⁹ bytes).</summary>
-    public double BulkUp(Contestant contestant) => Bulk(contestant, () => generator.Sink(BulkBytesEach));
+    public double BulkUp(Contestant contestant) => Bulk(contestant, TlsImap(contestant), BulkBytesEach, () => generator.Sink(BulkBytesEach));
+
+    /// <summary>Milliseconds of processor time per GB (10⁹ bytes) of messages.</summary>
+    public double Upload(Contestant contestant, bool tls) => Bulk(
+        contestant,
+        tls ? contestant.Target(ProxyService.SmtpTls, Tls13) : contestant.Target(ProxyService.Smtp, null),
+        MessageBytesEach,
+        () => generator.Upload(MessageBytesEach));
 
     /// <summary>Microseconds of processor time per round trip.</summary>
     public double RoundTrips(Contestant contestant)
     {
-        WarmUp(contestant);
-        generator.Hold(contestant.TlsEcdsa(Tls13), RoundTripSessions);
+        WarmUp(contestant, TlsImap(contestant));
+        generator.Hold(TlsImap(contestant), RoundTripSessions);
         double nanoseconds = Cpu(contestant.Process, () => generator.RoundTrips(RoundTripsEach));
         generator.LogOutHeld();
         return nanoseconds / 1e3 / (RoundTripSessions * RoundTripsEach);
@@ -62,8 +108,8 @@ internal sealed class Bench(LoadGenerator generator, int tlsSessions)
     /// <summary>KiB of proportional set size that each of many idle joined sessions adds to a fresh process.</summary>
     public double MemoryPerSession(Contestant contestant, bool tls)
     {
-        LoadTarget target = tls ? contestant.TlsEcdsa(Tls13) : contestant.Plain;
-        using ProxyProcess process = contestant.StartFresh(ProxyConfiguration.ManyConnections);
+        LoadTarget target = tls ? TlsImap(contestant) : contestant.Plain;
+        using ProxyProcess process = contestant.StartFresh(BenchSite.ManyConnections);
         AwaitGreeting(contestant);
         generator.LogInAndOut(target, 1, 1);
         Settle();
@@ -78,16 +124,19 @@ internal sealed class Bench(LoadGenerator generator, int tlsSessions)
     /// <summary>Milliseconds from connect to the tagged OK, TLS 1.3 with full handshakes.</summary>
     public double Latency(Contestant contestant, int clients, int percentile)
     {
-        if (!_latencies.TryGetValue((contestant, clients), out long[]? sorted))
+        if (!_latencies.TryGetValue((contestant, clients), out LatencyRun? run))
         {
-            WarmUp(contestant);
+            WarmUp(contestant, TlsImap(contestant));
             int sessions = clients == 1 ? 40 : Math.Max(2000, clients * 10);
-            Cpu(contestant.Process, () => sorted = generator.LogInAndOut(contestant.TlsEcdsa(Tls13), sessions, clients));
-            Array.Sort(sorted!);
-            _latencies.Add((contestant, clients), sorted!);
+            long[] nanoseconds = [];
+            Cpu(contestant.Process, () => nanoseconds = generator.LogInAndOut(TlsImap(contestant), sessions, clients));
+            Array.Sort(nanoseconds);
+            run = new LatencyRun(nanoseconds, GeneratorLoad);
+            _latencies.Add((contestant, clients), run);
         }
 
-        return sorted![(sorted.Length - 1) * percentile / 100] / 1e6;
+        GeneratorLoad = run.GeneratorLoad;
+        return run.Sorted[(run.Sorted.Length - 1) * percentile / 100] / 1e6;
     }
 
     /// <summary>Milliseconds of processor time of a new process until its first client has its greeting.</summary>
@@ -97,7 +146,7 @@ internal sealed class Bench(LoadGenerator generator, int tlsSessions)
         double sum = 0;
         for (int i = 0; i < Starts; i++)
         {
-            using ProxyProcess process = contestant.StartFresh(ProxyConfiguration.DefaultConnections);
+            using ProxyProcess process = contestant.StartFresh(BenchSite.DefaultConnections);
             AwaitGreeting(contestant);
             sum += process.CpuNanoseconds() / 1e6;
         }
@@ -108,33 +157,32 @@ internal sealed class Bench(LoadGenerator generator, int tlsSessions)
     /// <summary>KiB of proportional set size of a new process that serves nobody yet.</summary>
     public double IdleMemory(Contestant contestant)
     {
-        using ProxyProcess process = contestant.StartFresh(ProxyConfiguration.DefaultConnections);
+        using ProxyProcess process = contestant.StartFresh(BenchSite.DefaultConnections);
         AwaitGreeting(contestant);
         Settle();
         return process.PssBytes() / 1024.0;
     }
 
-    private double Bulk(Contestant contestant, Action run)
+    private LoadTarget TlsImap(Contestant contestant) => contestant.Target(ProxyService.ImapTls, Tls13);
+
+    private double Bulk(Contestant contestant, LoadTarget target, long bytesEach, Action run)
     {
-        WarmUp(contestant);
-        generator.Hold(contestant.TlsEcdsa(Tls13), BulkSessions);
+        WarmUp(contestant, target);
+        generator.Hold(target, BulkSessions);
         double nanoseconds = Cpu(contestant.Process, run);
         generator.LogOutHeld();
-        return nanoseconds / 1e6 / (BulkSessions * BulkBytesEach / 1e9);
+        return nanoseconds / 1e6 / (BulkSessions * bytesEach / 1e9);
     }
 
-    private void WarmUp(Contestant contestant)
+    /// <summary>Logs in by full handshakes to where the run will go, once in a process's life.</summary>
+    private void WarmUp(Contestant contestant, LoadTarget target)
     {
         ProxyProcess process = contestant.Process;
         AwaitGreeting(contestant);
-        if (process.IsWarm)
+        if (process.WarmPorts.Add(target.Port))
         {
-            return;
+            generator.LogInAndOut(target with { Tls = target.Tls is null ? null : Tls13 }, WarmUpSessions, Clients);
         }
-
-        process.IsWarm = true;
-        generator.LogInAndOut(contestant.TlsEcdsa(Tls13), WarmUpSessions, Clients);
-        generator.LogInAndOut(contestant.Plain, WarmUpSessions, Clients);
     }
 
     /// <summary>Processor time in nanoseconds that the proxy used while the action ran and until it was at rest.</summary>
@@ -142,35 +190,25 @@ internal sealed class Bench(LoadGenerator generator, int tlsSessions)
     {
         long wall = Stopwatch.GetTimestamp();
         long own = Native.ThreadCpuNanoseconds();
+        long behind = Native.ProcessCpuNanoseconds(fakes);
         long before = process.CpuNanoseconds();
         run();
-        GeneratorLoad = (Native.ThreadCpuNanoseconds() - own) / Stopwatch.GetElapsedTime(wall).TotalNanoseconds;
-        Pause(20);
+        long busiest = Math.Max(Native.ThreadCpuNanoseconds() - own, Native.ProcessCpuNanoseconds(fakes) - behind);
+        GeneratorLoad = busiest / Stopwatch.GetElapsedTime(wall).TotalNanoseconds;
+        LoadGenerator.Pause(20);
         return process.CpuNanoseconds() - before;
     }
 
-    /// <summary>Waits until the proxy accepts and has greeted one client.</summary>
-    private void AwaitGreeting(Contestant contestant)
-    {
-        const int Tries = 20_000;
-        for (int i = 0; i < Tries; i++)
-        {
-            if (generator.TryGreeting(contestant.Plain))
-            {
-                return;
-            }
+    private void AwaitGreeting(Contestant contestant) => generator.AwaitGreeting(contestant.Plain, contestant.Name);
 
-            Pause(1);
-        }
+    private static void Settle() => LoadGenerator.Pause(300);
 
-        throw new LoadFailedException($"{contestant.Name} does not accept clients");
-    }
+    /// <param name="CpuMicroseconds">Of the proxy, per session.</param>
+    /// <param name="PerSecond">Sessions.</param>
+    /// <param name="GeneratorLoad">As <see cref="Bench.GeneratorLoad"/>.</param>
+    private sealed record LoginRun(double CpuMicroseconds, double PerSecond, double GeneratorLoad);
 
-    private static void Settle() => Pause(300);
-
-    private static void Pause(int milliseconds)
-    {
-        using var never = new ManualResetEventSlim();
-        never.Wait(milliseconds);
-    }
+    /// <param name="Sorted">Nanoseconds of each login, the shortest first.</param>
+    /// <param name="GeneratorLoad">As <see cref="Bench.GeneratorLoad"/>.</param>
+    private sealed record LatencyRun(long[] Sorted, double GeneratorLoad);
 }

@@ -10,7 +10,7 @@ internal enum LoadTask
     LogInAndStay,
 }
 
-/// <summary>One IMAP client: connects, logs in, and does what it is told; each event moves it as far as it goes.</summary>
+/// <summary>One mail client: connects, logs in, and does what it is told; each event moves it as far as it goes.</summary>
 internal sealed unsafe class LoadClient(LoadGenerator generator, int index)
 {
     private const int WouldBlock = -1;
@@ -26,6 +26,8 @@ internal sealed unsafe class LoadClient(LoadGenerator generator, int index)
     private int _replyLength;
     private long _connectedAt;
     private long _left;
+    private int _exchange;
+    private int _messageOffset;
 
     private enum Step
     {
@@ -37,24 +39,43 @@ internal sealed unsafe class LoadClient(LoadGenerator generator, int index)
         Streaming,
         Sinking,
         AwaitingSunk,
+        SendingEnvelope,
+        SendingMessage,
         Idle,
     }
 
-    /// <summary>From connect(2) to the tagged OK.</summary>
+    /// <summary>From connect(2), or when that was due, to the OK of the login.</summary>
     public long LoginNanoseconds { get; private set; }
 
-    public void Connect(LoadTarget target, LoadTask task, int epoll)
+    /// <summary>It is there to stay: its end is a lost session.</summary>
+    public bool IsHeld => _task == LoadTask.LogInAndStay;
+
+    private Dialogue Dialogue => _target!.Dialogue;
+
+    /// <param name="target">Where to.</param>
+    /// <param name="task">What to do there.</param>
+    /// <param name="epoll">What watches the socket.</param>
+    /// <param name="since">Timestamp from which the login is timed; 0 = now.</param>
+    public void Connect(LoadTarget target, LoadTask task, int epoll, long since = 0)
     {
         _target = target;
         _task = task;
+        _exchange = 0;
         _step = target.Tls is null ? Step.AwaitingGreeting : Step.Handshaking;
         _replyLength = 0;
         _descriptor = Native.NewSocket();
         int on = 1;
         _ = Native.setsockopt(_descriptor, Native.IPPROTO_TCP, Native.TCP_NODELAY, &on, sizeof(int));
         byte* address = stackalloc byte[16];
+        if (target.SourceHost > 0)
+        {
+            _ = Native.setsockopt(_descriptor, Native.IPPROTO_IP, Native.IP_BIND_ADDRESS_NO_PORT, &on, sizeof(int));
+            Native.WriteAddress(address, 0, target.SourceHost);
+            _ = Native.Check(Native.bind(_descriptor, address, 16), "bind()");
+        }
+
         Native.WriteAddress(address, target.Port);
-        _connectedAt = Stopwatch.GetTimestamp();
+        _connectedAt = since == 0 ? Stopwatch.GetTimestamp() : since;
         if (Native.connect(_descriptor, address, 16) < 0 && Native.LastError != Native.EINPROGRESS)
         {
             throw Failed("connect() failed");
@@ -68,9 +89,10 @@ internal sealed unsafe class LoadClient(LoadGenerator generator, int index)
     {
         _left = count;
         _step = Step.RoundTrips;
-        Send("a NOOP\r\n"u8);
+        Send(Dialogue.Ping.Line);
     }
 
+    /// <summary>IMAP with the fake backend's own verb.</summary>
     public void BeginStream(long bytes)
     {
         _left = bytes;
@@ -78,6 +100,7 @@ internal sealed unsafe class LoadClient(LoadGenerator generator, int index)
         Send(Encoding.ASCII.GetBytes($"a STREAM {bytes}\r\n"));
     }
 
+    /// <summary>IMAP with the fake backend's own verb.</summary>
     public void BeginSink(long bytes)
     {
         Send(Encoding.ASCII.GetBytes($"a SINK {bytes}\r\n"));
@@ -86,10 +109,21 @@ internal sealed unsafe class LoadClient(LoadGenerator generator, int index)
         Sink();
     }
 
+    /// <summary>SMTP: one message.</summary>
+    /// <param name="bytes">A multiple of <see cref="Dialogue.MessageLineBytes"/>.</param>
+    public void BeginMessage(long bytes)
+    {
+        _left = bytes;
+        _messageOffset = 0;
+        _exchange = 0;
+        _step = Step.SendingEnvelope;
+        Send(Dialogue.Envelope[0].Line);
+    }
+
     public void BeginLogOut()
     {
         _step = Step.LoggingOut;
-        Send("a LOGOUT\r\n"u8);
+        Send(Dialogue.LogOut.Line);
     }
 
     public void Abandon()
@@ -117,6 +151,10 @@ internal sealed unsafe class LoadClient(LoadGenerator generator, int index)
         if (_step == Step.Sinking)
         {
             Sink();
+        }
+        else if (_step == Step.SendingMessage)
+        {
+            SendMessage();
         }
 
         while (true)
@@ -174,29 +212,54 @@ internal sealed unsafe class LoadClient(LoadGenerator generator, int index)
         _replyLength += bytes.Length;
     }
 
-    /// <summary>Every reply here is one line.</summary>
-    private bool IsReplyComplete() => _replyLength > 0 && _reply[_replyLength - 1] == (byte)'\n';
+    /// <summary>Whether the last line of a reply is there.</summary>
+    private bool IsReplyComplete()
+    {
+        ReadOnlySpan<byte> reply = _reply.AsSpan(0, _replyLength);
+        if (reply.IsEmpty || reply[^1] != (byte)'\n')
+        {
+            return false;
+        }
+
+        ReadOnlySpan<byte> last = reply[(reply[..^1].LastIndexOf((byte)'\n') + 1)..];
+        return last.StartsWith(Expected)
+            || (Dialogue.IsContinued(last) ? false : throw Failed($"unexpected reply \"{Encoding.ASCII.GetString(last).TrimEnd()}\""));
+    }
+
+    private byte[] Expected => _step switch
+    {
+        Step.AwaitingGreeting => Dialogue.Greeting,
+        Step.LoggingIn => Dialogue.Login[_exchange].Reply,
+        Step.RoundTrips => Dialogue.Ping.Reply,
+        Step.SendingEnvelope => Dialogue.Envelope[_exchange].Reply,
+        Step.AwaitingSunk when Dialogue.Accepted.Length > 0 => Dialogue.Accepted,
+        _ => Dialogue.Ping.Reply,
+    };
 
     private bool OnReply()
     {
-        ReadOnlySpan<byte> reply = _reply.AsSpan(0, _replyLength);
-        if (!reply.StartsWith(_step == Step.AwaitingGreeting ? "* OK"u8 : "a OK"u8))
-        {
-            throw Failed($"unexpected reply \"{Encoding.ASCII.GetString(reply).TrimEnd()}\"");
-        }
-
         _replyLength = 0;
         switch (_step)
         {
             case Step.AwaitingGreeting:
                 _step = Step.LoggingIn;
-                Send("a LOGIN \"user@example.org\" \"secret\"\r\n"u8);
+                Send(Dialogue.Login[0].Line);
+                return false;
+            case Step.LoggingIn when ++_exchange < Dialogue.Login.Count:
+                Send(Dialogue.Login[_exchange].Line);
                 return false;
             case Step.LoggingIn:
                 LoginNanoseconds = Stopwatch.GetElapsedTime(_connectedAt).Ticks * 100;
                 return OnLoggedIn();
             case Step.RoundTrips when --_left > 0:
-                Send("a NOOP\r\n"u8);
+                Send(Dialogue.Ping.Line);
+                return false;
+            case Step.SendingEnvelope when ++_exchange < Dialogue.Envelope.Count:
+                Send(Dialogue.Envelope[_exchange].Line);
+                return false;
+            case Step.SendingEnvelope:
+                _step = Step.SendingMessage;
+                SendMessage();
                 return false;
             default:
                 return Finish();
@@ -244,6 +307,34 @@ internal sealed unsafe class LoadClient(LoadGenerator generator, int index)
         }
 
         _step = Step.AwaitingSunk;
+    }
+
+    private void SendMessage()
+    {
+        while (_left > 0)
+        {
+            int length = (int)Math.Min(_left, generator.MessageBytes - _messageOffset);
+            int n = Write(generator.Message + _messageOffset, length);
+            if (n == WouldBlock)
+            {
+                return;
+            }
+
+            _left -= n;
+            _messageOffset = (_messageOffset + n) % generator.MessageBytes;
+        }
+
+        ReadOnlySpan<byte> end = ".\r\n"u8;
+        fixed (byte* pointer = end)
+        {
+            int n = Write(pointer, end.Length);
+            if (n == WouldBlock)
+            {
+                return;
+            }
+
+            _step = n == end.Length ? Step.AwaitingSunk : throw Failed("the proxy does not take a command");
+        }
     }
 
     private bool Handshake()

@@ -15,6 +15,8 @@ internal static unsafe partial class Native
     public const int SOCK_CLOEXEC = 0x80000;
     public const int SOL_SOCKET = 1;
     public const int SO_REUSEADDR = 2;
+    public const int IPPROTO_IP = 0;
+    public const int IP_BIND_ADDRESS_NO_PORT = 24;
     public const int IPPROTO_TCP = 6;
     public const int TCP_NODELAY = 1;
     public const int MSG_NOSIGNAL = 0x4000;
@@ -28,6 +30,8 @@ internal static unsafe partial class Native
     public const uint EPOLLRDHUP = 0x2000;
     public const uint EPOLLET = 1u << 31;
     public const int CLOCK_THREAD_CPUTIME_ID = 3;
+    public const int RLIMIT_NOFILE = 7;
+    public const int SIGTERM = 15;
 
     public const int SSL_ERROR_WANT_READ = 2;
     public const int SSL_ERROR_WANT_WRITE = 3;
@@ -95,6 +99,12 @@ internal static unsafe partial class Native
     [LibraryImport(Libc)]
     public static partial int kill(int process, int signal);
 
+    [LibraryImport(Libc)]
+    public static partial int getrlimit(int resource, ulong* softAndHard);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    public static partial int setrlimit(int resource, ulong* softAndHard);
+
     [LibraryImport(Libssl)]
     public static partial nint TLS_client_method();
 
@@ -149,6 +159,9 @@ internal static unsafe partial class Native
     [LibraryImport(Libssl)]
     public static partial void SSL_SESSION_free(nint session);
 
+    [LibraryImport(Libssl)]
+    public static partial int SSL_SESSION_has_ticket(nint session);
+
     [LibraryImport("libcrypto.so.3")]
     public static partial void ERR_clear_error();
 
@@ -166,16 +179,36 @@ internal static unsafe partial class Native
 
     public static int NewSocket() => Check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket()");
 
-    /// <summary>A listening socket at 127.0.0.1.</summary>
+    /// <summary>Lets this process and those it starts have so many descriptors, or as many as the system allows.</summary>
+    /// <returns>How many they may have.</returns>
+    public static long AllowDescriptors(long count)
+    {
+        ulong* limits = stackalloc ulong[2];
+        _ = Check(getrlimit(RLIMIT_NOFILE, limits), "getrlimit()");
+        ulong hard = limits[1];
+        limits[0] = Math.Max(limits[0], (ulong)count);
+        limits[1] = Math.Max(hard, limits[0]);
+        if (setrlimit(RLIMIT_NOFILE, limits) < 0)
+        {
+            // Without the right to raise the hard limit.
+            limits[0] = limits[1] = hard;
+            _ = Check(setrlimit(RLIMIT_NOFILE, limits), "setrlimit()");
+        }
+
+        return (long)Math.Min(limits[0], long.MaxValue);
+    }
+
+    /// <summary>A listening socket at a loopback address.</summary>
     /// <param name="port">0 = any free one; on return the port taken.</param>
-    public static int Listen(ref int port)
+    /// <param name="host">0 = 127.0.0.1, else as in <see cref="WriteAddress"/>.</param>
+    public static int Listen(ref int port, int host = 0)
     {
         const int Backlog = 4096;
         int fd = NewSocket();
         int on = 1;
         _ = Check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(int)), "setsockopt()");
         byte* address = stackalloc byte[16];
-        WriteAddress(address, port);
+        WriteAddress(address, port, host);
         _ = Check(bind(fd, address, 16), "bind()");
         _ = Check(listen(fd, Backlog), "listen()");
         uint length = 16;
@@ -192,14 +225,15 @@ internal static unsafe partial class Native
         return port;
     }
 
-    /// <summary>sockaddr_in of 127.0.0.1.</summary>
-    public static void WriteAddress(byte* target, int port)
+    /// <summary>sockaddr_in of 127.0.0.1, or of 127.0.1.<paramref name="host"/> if that is not 0.</summary>
+    public static void WriteAddress(byte* target, int port, int host = 0)
     {
         new Span<byte>(target, 16).Clear();
         *(ushort*)target = AF_INET;
         BinaryPrimitives.WriteUInt16BigEndian(new Span<byte>(target + 2, 2), (ushort)port);
         target[4] = 127;
-        target[7] = 1;
+        target[6] = (byte)(host == 0 ? 0 : 1);
+        target[7] = (byte)(host == 0 ? 1 : host);
     }
 
     public static int NewEpoll() => Check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1()");

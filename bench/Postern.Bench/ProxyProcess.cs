@@ -16,15 +16,20 @@ internal sealed class ProxyProcess : IDisposable
         _main = main;
     }
 
-    /// <summary>Whether it has served enough to show its lasting behaviour.</summary>
-    public bool IsWarm { get; set; }
+    public int Id => _main.Id;
+
+    /// <summary>Ports where it has served enough to show its lasting behaviour.</summary>
+    public HashSet<int> WarmPorts { get; } = [];
 
     /// <summary>Starts the proxy with the configuration; it may not accept yet.</summary>
     public static ProxyProcess Start(ProxyProgram program, string configurationFile)
     {
         var start = new ProcessStartInfo(program.Path) { RedirectStandardError = true, RedirectStandardOutput = true };
-        start.ArgumentList.Add("-c");
-        start.ArgumentList.Add(configurationFile);
+        foreach (string argument in program.Arguments(configurationFile))
+        {
+            start.ArgumentList.Add(argument);
+        }
+
         Process main = Process.Start(start) ?? throw new InvalidOperationException($"{program.Path} cannot be started");
         main.ErrorDataReceived += (_, line) => Console.Error.Write(line.Data is null ? "" : $"{program.Name}: {line.Data}\n");
         main.BeginErrorReadLine();
@@ -58,7 +63,6 @@ internal sealed class ProxyProcess : IDisposable
 
     public void Dispose()
     {
-        const int Term = 15;
         if (!_running.Remove(this))
         {
             return;
@@ -66,7 +70,7 @@ internal sealed class ProxyProcess : IDisposable
 
         if (!_main.HasExited)
         {
-            _ = Native.kill(_main.Id, Term);
+            _ = Native.kill(_main.Id, Native.SIGTERM);
             if (!_main.WaitForExit(5000))
             {
                 _main.Kill(entireProcessTree: true);

@@ -4,55 +4,69 @@ using System.Text;
 namespace Postern.Bench;
 
 /// <summary>Shows the results.</summary>
-internal static class Report
+/// <param name="peer">Name of the proxy that goals are set against.</param>
+/// <param name="others">Names of further ones, each a column.</param>
+internal sealed class Report(string peer, IReadOnlyList<string> others)
 {
-    /// <summary>Above this share of its thread the generator, not the proxy, sets the pace.</summary>
+    /// <summary>Above this share of its thread the generator (or the fakes), not the proxy, sets the pace.</summary>
     private const double GeneratorLimit = 0.9;
 
-    public static string Table(IReadOnlyList<MeasureResult> results)
+    public string Table(IReadOnlyList<MeasureResult> results)
     {
         var text = new StringBuilder();
-        text.AppendLine("| measure | unit | postern | nginx | ratio (range) | goal | stretch | |");
-        text.AppendLine("|---|---|---:|---:|---:|---:|---:|---|");
+        text.Append(CultureInfo.InvariantCulture, $"| measure | unit | postern | {peer} | ratio (range) | goal | stretch | |");
+        text.Append(string.Concat(others.Select(name => $" {name} (ratio) |")));
+        text.Append("\n|---|---|---:|---:|---:|---:|---:|---|");
+        text.Append(string.Concat(others.Select(_ => "---:|"))).Append('\n');
         foreach (MeasureResult result in results)
         {
             Measure measure = result.Measure;
-            text.AppendLine(
+            text.Append(
                 CultureInfo.InvariantCulture,
-                $"| {measure.Title} | {measure.Unit} | {Figure(result.Postern)} | {Figure(result.Peer)} | {Ratio(result)} | {Limit(measure.Goal)} | {Limit(measure.Stretch)} | {Remark(result)} |");
+                $"| {measure.Title} | {measure.Unit} | {Figure(result, "postern")} | {Figure(result, peer)} | {Ratio(result)} | {Limit(measure.Goal)} | {Limit(measure.Stretch)} | {Remark(result)} |");
+            text.Append(string.Concat(others.Select(name => $" {FigureAndRatio(result, name)} |"))).Append('\n');
         }
 
         return text.ToString();
     }
 
-    public static string Json(IReadOnlyList<MeasureResult> results) =>
-        "[\n" + string.Join(",\n", results.Select(JsonObject)) + "\n]\n";
+    /// <param name="tables">Results by <c>error_log</c> level.</param>
+    public string Json(IEnumerable<(string LogLevel, IReadOnlyList<MeasureResult> Results)> tables) =>
+        "[\n" + string.Join(",\n", tables.SelectMany(table => table.Results.Select(result => JsonObject(table.LogLevel, result)))) + "\n]\n";
 
-    private static string JsonObject(MeasureResult result) => string.Create(
-        CultureInfo.InvariantCulture,
-        $$"""
-          {"measure": "{{result.Measure.Name}}", "unit": "{{result.Measure.Unit}}", "goal": {{JsonNumber(result.Measure.Goal)}}, "stretch": {{JsonNumber(result.Measure.Stretch)}}, "ratio": {{MeasureResult.Median(result.Ratios):0.####}}, "postern": [{{Numbers(result.Postern)}}], "nginx": [{{Numbers(result.Peer)}}], "generator": {{result.GeneratorLoad:0.##}}}
-        """);
+    private string JsonObject(string logLevel, MeasureResult result)
+    {
+        Measure measure = result.Measure;
+        string figures = string.Concat(result.Names.Select(name => $"\"{name}\": [{Numbers(result.Figures(name)!)}], "));
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $$"""  {"measure": "{{measure.Name}}", "log": "{{logLevel}}", "unit": "{{measure.Unit}}", "goal": {{JsonNumber(measure.Goal)}}, "ratio": {{MeasureResult.Median(result.Ratios(peer)):0.####}}, {{figures}}"generator": {{result.GeneratorLoad:0.##}}}""");
+    }
 
     private static string JsonNumber(double? value) => value?.ToString("0.##", CultureInfo.InvariantCulture) ?? "null";
 
     private static string Numbers(IEnumerable<double> values) =>
         string.Join(", ", values.Select(value => value.ToString("0.####", CultureInfo.InvariantCulture)));
 
-    private static string Figure(IEnumerable<double> values)
+    private static string Figure(MeasureResult result, string name)
     {
-        double median = MeasureResult.Median(values);
+        double median = MeasureResult.Median(result.Figures(name)!);
         return median.ToString(median < 10 ? "0.00" : median < 100 ? "0.0" : "0", CultureInfo.InvariantCulture);
     }
 
-    private static string Ratio(MeasureResult result) => string.Create(
-        CultureInfo.InvariantCulture, $"{MeasureResult.Median(result.Ratios):0.00} ({result.Ratios.Min():0.00}–{result.Ratios.Max():0.00})");
+    private static string FigureAndRatio(MeasureResult result, string name) => result.Figures(name) is null
+        ? "–"
+        : string.Create(CultureInfo.InvariantCulture, $"{Figure(result, name)} ({MeasureResult.Median(result.Ratios(name)):0.00})");
 
     private static string Limit(double? limit) => limit?.ToString("0.00", CultureInfo.InvariantCulture) ?? "";
 
-    private static string Remark(MeasureResult result)
+    private string Ratio(MeasureResult result) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{MeasureResult.Median(result.Ratios(peer)):0.00} ({result.Ratios(peer).Min():0.00}–{result.Ratios(peer).Max():0.00})");
+
+    private string Remark(MeasureResult result)
     {
-        string goal = result.Measure.Goal is null ? "" : result.GoalHolds ? "" : "goal missed";
+        string goal = result.GoalHolds(peer) ? "" : "goal missed";
         string limit = result.GeneratorLoad > GeneratorLimit ? "the generator is the limit" : "";
         return goal.Length > 0 && limit.Length > 0 ? goal + ", " + limit : goal + limit;
     }

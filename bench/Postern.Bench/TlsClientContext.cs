@@ -33,6 +33,9 @@ internal sealed class TlsClientContext
     /// <summary>Whether clients offer the session of an earlier one; off = every handshake is a full one.</summary>
     public bool Resumes { get; init; }
 
+    /// <summary>Set when the proxy must not give tickets: the session is named by its id (RFC 5246 section 7.4.1.2).</summary>
+    public bool ResumesById { get; init; }
+
     /// <summary>Whether there is a session to offer.</summary>
     public bool HasSession => _session != 0;
 
@@ -56,6 +59,10 @@ internal sealed class TlsClientContext
         if (Resumes && _session == 0)
         {
             _session = Native.SSL_get1_session(ssl);
+            if (ResumesById && Native.SSL_SESSION_has_ticket(_session) == 1)
+            {
+                throw new LoadFailedException("the proxy gave a ticket where it should not");
+            }
         }
     }
 
