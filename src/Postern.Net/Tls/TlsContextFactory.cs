@@ -48,6 +48,11 @@ public static unsafe class TlsContextFactory
     {
         ArgumentNullException.ThrowIfNull(settings);
         OpenSsl.Initialize();
+        return KeyMemory.Run(() => CreateServerHere(settings, alpnName, remark));
+    }
+
+    private static TlsContext CreateServerHere(TlsServerSettings settings, string alpnName, Action<ConfigSeverity, string>? remark)
+    {
         Libcrypto.ERR_clear_error();
         nint context = Libssl.SSL_CTX_new(Libssl.TLS_server_method());
         if (context == 0)
@@ -181,6 +186,11 @@ public static unsafe class TlsContextFactory
                 CertificateNotices.CheckValidity(chain.Shown, chain.Leaf, remark);
                 CertificateNotices.CheckKeyFile(settings.CertificateKeys[i], remark);
             }
+        }
+
+        if (!KeyMemory.IsExcluded)
+        {
+            remark?.Invoke(ConfigSeverity.Notice, "private keys may get into core dumps: the allocator gives threads no heap of their own");
         }
     }
 
