@@ -75,6 +75,7 @@ public static unsafe class TlsContextFactory
             SetDhParameters(context, settings.DhParam);
             SetCurves(context, settings.Curves);
             SetSessions(context, settings, identity.ToArray());
+            WarnOfUnboundedCache(settings, remark);
             RunCommands(context, settings);
             OmitUselessTickets(context, settings);
             return owner;
@@ -335,6 +336,19 @@ public static unsafe class TlsContextFactory
         };
         Libssl.SSL_CTX_ctrl(context, Libssl.SSL_CTRL_SET_SESS_CACHE_MODE, flags, null);
         Libssl.SSL_CTX_ctrl(context, Libssl.SSL_CTRL_SET_SESS_CACHE_SIZE, (nint)size, null);
+    }
+
+    private static void WarnOfUnboundedCache(TlsServerSettings settings, Action<ConfigSeverity, string>? remark)
+    {
+        if (settings is { SessionCache: SessionCacheMode.Builtin, SessionTickets: false }
+            && settings.Protocols.HasFlag(TlsProtocols.TLSv13)
+            && TlsCapabilities.HasUnboundedCache(Libcrypto.OpenSSL_version_num()))
+        {
+            remark?.Invoke(
+                ConfigSeverity.Warn,
+                $"\"ssl_session_cache builtin\" without \"ssl_session_tickets\" grows without bound in {OpenSsl.VersionText} (CVE-2024-2511), "
+                    + "update it or use a shared cache");
+        }
     }
 
     /// <summary><c>ssl_conf_command</c>: on top of everything else, in order.</summary>
