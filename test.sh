@@ -29,6 +29,8 @@ packages=(
   nginx-light libnginx-mod-mail                   # the oracle
   dovecot-imapd                                   # a real upstream
   curl isync python3-minimal python3 openssl      # real clients
+  softhsm2 libengine-pkcs11-openssl               # a key in a token
+  sslscan                                         # a scanner's judgement
   procps
 )
 

@@ -2,12 +2,15 @@ using System.Runtime.InteropServices;
 
 namespace Postern.Interop;
 
-/// <summary>Limits, identity and random bytes of the process: getrlimit(2), getrandom(2), unlink(2), chmod(2).</summary>
+/// <summary>Limits, identity and random bytes of the process: getrlimit(2), getrandom(2), unlink(2), chmod(2), madvise(2).</summary>
 public static unsafe partial class Libc
 {
     public const int RLIMIT_CORE = 4;
     public const int RLIMIT_NOFILE = 7;
     public const int PRIO_PROCESS = 0;
+
+    /// <summary>Advice: these pages do not belong in a core dump.</summary>
+    public const int MADV_DONTDUMP = 16;
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int getrlimit(int resource, ulong* softAndHard);
@@ -33,4 +36,11 @@ public static unsafe partial class Libc
     /// <summary>signal(2) with <c>SIG_DFL</c> (0) or <c>SIG_IGN</c> (1).</summary>
     [LibraryImport(Library)]
     public static partial nint signal(int number, nint disposition);
+
+    /// <param name="start">At the beginning of a page.</param>
+    /// <param name="length">In bytes.</param>
+    /// <param name="advice">MADV_…</param>
+    /// <returns>0, or -1 with errno set.</returns>
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int madvise(void* start, nuint length, int advice);
 }

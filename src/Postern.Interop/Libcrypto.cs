@@ -198,6 +198,27 @@ public static unsafe partial class Libcrypto
     public static partial void EVP_PKEY_free(nint key);
 
     [LibraryImport(Library)]
+    public static partial nint EVP_MD_CTX_new();
+
+    [LibraryImport(Library)]
+    public static partial void EVP_MD_CTX_free(nint context);
+
+    /// <param name="context">An EVP_MD_CTX.</param>
+    /// <param name="keyContext">Null, or takes the EVP_PKEY_CTX.</param>
+    /// <param name="digestName">0 = the key's default digest, or none if it has its own.</param>
+    /// <param name="libctx">0 = the default library context.</param>
+    /// <param name="properties">0 = none.</param>
+    /// <param name="key">The EVP_PKEY; borrowed.</param>
+    /// <param name="parameters">Null = none.</param>
+    [LibraryImport(Library)]
+    public static partial int EVP_DigestSignInit_ex(
+        nint context, nint* keyContext, nint digestName, nint libctx, nint properties, nint key, OsslParam* parameters);
+
+    /// <summary>Signs in one step; without a buffer it only says how long a signature can be.</summary>
+    [LibraryImport(Library)]
+    public static partial int EVP_DigestSign(nint context, byte* signature, nuint* signatureLength, byte* text, nuint textLength);
+
+    [LibraryImport(Library)]
     public static partial nint OPENSSL_sk_new_null();
 
     [LibraryImport(Library)]

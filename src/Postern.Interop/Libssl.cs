@@ -7,6 +7,7 @@ public static unsafe partial class Libssl
 {
     internal const string Library = "libssl.so.3";
 
+    public const ulong SSL_OP_CLEANSE_PLAINTEXT = 0x2;
     public const ulong SSL_OP_NO_SSLv3 = 0x02000000;
     public const ulong SSL_OP_NO_TLSv1 = 0x04000000;
     public const ulong SSL_OP_NO_TLSv1_2 = 0x08000000;
@@ -192,6 +193,9 @@ public static unsafe partial class Libssl
 
     [LibraryImport(Library)]
     public static partial ulong SSL_get_options(nint ssl);
+
+    [LibraryImport(Library)]
+    public static partial ulong SSL_clear_options(nint ssl, ulong options);
 
     [LibraryImport(Library)]
     public static partial int SSL_CTX_set_ex_data(nint context, int index, nint data);

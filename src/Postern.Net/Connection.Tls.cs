@@ -98,6 +98,17 @@ public sealed unsafe partial class Connection
     private bool IsTlsBroken => _tlsBroken && _tlsEstablished;
 
     /// <summary>
+    /// The login is over: OpenSSL need not wipe what was read any more, which costs a third of the processor time of decrypting.
+    /// </summary>
+    internal void EndOfSecrets()
+    {
+        if (_ssl != 0)
+        {
+            Libssl.SSL_clear_options(_ssl, Libssl.SSL_OP_CLEANSE_PLAINTEXT);
+        }
+    }
+
+    /// <summary>
     /// For the relay: decrypts or receives as much as there is into the loop's plain buffer.
     /// </summary>
     /// <returns>Bytes in <see cref="LoopBuffers.Plain"/>, 0 at the end of the stream, <see cref="WouldBlock"/>, or −errno (−EPROTO for TLS).</returns>

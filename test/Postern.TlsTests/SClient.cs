@@ -39,7 +39,7 @@ public sealed record SClient(string Output)
     {
         // After STARTTLS there is no greeting that would tell that the server has completed the handshake too.
         bool upgrade = arguments.Contains("-starttls", StringComparison.Ordinal);
-        string awaited = upgrade ? @"Verify return code|\* BYE|ENDED" : @"\* OK|\* BYE|ENDED";
+        string awaited = upgrade ? @"Verify return code|\* BYE|ENDED" : @"\* OK|\* BYE|\+OK POP3 ready| ESMTP ready|ENDED";
         (_, string output) = await RunningProcess.RunAsync(
             "sh",
             ["-c", Script, "sh", port.ToString(CultureInfo.InvariantCulture), input, awaited, upgrade ? "0.5" : "0", arguments],

@@ -6,7 +6,7 @@ using Postern.TestKit;
 
 namespace Postern.TlsTests;
 
-/// <summary>A proxy with any number of IMAP servers, and an auth server that refuses everybody and keeps the requests.</summary>
+/// <summary>A proxy with any number of servers, and an auth server that keeps the requests and refuses everybody unless told otherwise.</summary>
 internal sealed class TlsSite : IAsyncDisposable
 {
     private readonly ProgramUnderTest _program;
@@ -20,6 +20,9 @@ internal sealed class TlsSite : IAsyncDisposable
     }
 
     public ConcurrentQueue<string> Requests { get; } = [];
+
+    /// <summary>Header lines of every answer, each with its CRLF.</summary>
+    public string Answer { get; set; } = "Auth-Status: no\r\n";
 
     public string Log => _program.Log;
 
@@ -82,7 +85,7 @@ internal sealed class TlsSite : IAsyncDisposable
                 }
 
                 Requests.Enqueue(Text.Of(buffer.AsSpan(0, length)));
-                await client.GetStream().WriteAsync("HTTP/1.0 200 OK\r\nAuth-Status: no\r\n\r\n"u8.ToArray());
+                await client.GetStream().WriteAsync(Text.Bytes($"HTTP/1.0 200 OK\r\n{Answer}\r\n"));
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)

@@ -70,6 +70,8 @@ public sealed unsafe class Relay : LoopTimer, IConnectionHandler, IDeferred
         EventLoop loop = client.Loop;
         relay._lastTraffic = loop.Now;
         loop.Timers.Arm(relay, loop.Now, relay._idleMilliseconds);
+        client.EndOfSecrets();
+        upstream.EndOfSecrets();
         client.SetHandler(relay);
         upstream.SetHandler(relay);
         relay.Pump();

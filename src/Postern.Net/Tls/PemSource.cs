@@ -20,8 +20,25 @@ internal sealed unsafe class PemSource : IDisposable
 
     public nint Bio { get; private set; }
 
-    /// <summary>The source as it may be printed: the content of <c>data:</c> never is.</summary>
-    public static string Shown(string source) => source.StartsWith(DataPrefix, StringComparison.Ordinal) ? "data:..." : source;
+    /// <summary>The source as it may be printed: never the content of <c>data:</c>, nor the PIN in the URI of a token's key (RFC 7512 section 2.4).</summary>
+    public static string Shown(string source)
+    {
+        const string PinAttribute = "pin-value=";
+        if (source.StartsWith(DataPrefix, StringComparison.Ordinal))
+        {
+            return "data:...";
+        }
+
+        int name = source.IndexOf(PinAttribute, StringComparison.OrdinalIgnoreCase);
+        if (name < 0)
+        {
+            return source;
+        }
+
+        int value = name + PinAttribute.Length;
+        int length = source.AsSpan(value).IndexOfAny(";&?");
+        return string.Concat(source.AsSpan(0, value), "...", length < 0 ? "" : source.AsSpan(value + length));
+    }
 
     /// <exception cref="TlsSettingsException"><c>cannot load WHAT "SOURCE": BIO_new_file() failed</c>.</exception>
     public static PemSource Open(string source, string what)

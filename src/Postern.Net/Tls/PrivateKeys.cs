@@ -42,6 +42,7 @@ internal static unsafe class PrivateKeys
 
             if (key != 0)
             {
+                KeyMemory.Use(key);
                 return key;
             }
 

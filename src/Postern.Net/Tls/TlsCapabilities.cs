@@ -31,6 +31,23 @@ internal static unsafe class TlsCapabilities
         return warnings;
     }
 
+    /// <summary>
+    /// Whether OpenSSL's own cache grows without bound where TLS 1.3 is spoken without tickets (CVE-2024-2511): corrected in
+    /// 3.0.14, 3.1.6 and 3.2.2.
+    /// </summary>
+    /// <param name="version">OpenSSL_version_num(3): 0xMNN00PP0.</param>
+    public static bool HasUnboundedCache(nuint version)
+    {
+        int patch = (int)(version >> 4) & 0xFF;
+        return (version >> 20) switch
+        {
+            0x300 => patch < 14,
+            0x301 => patch < 6,
+            0x302 => patch < 2,
+            _ => false,
+        };
+    }
+
     private static string Warning(string version) => $"\"{version}\" in \"ssl_protocols\" is not supported by the OpenSSL library, ignored";
 
     /// <summary>A server with nothing but SSLv3 refuses to begin a handshake where SSLv3 was not compiled in.</summary>

@@ -48,6 +48,11 @@ public static unsafe class TlsContextFactory
     {
         ArgumentNullException.ThrowIfNull(settings);
         OpenSsl.Initialize();
+        return KeyMemory.Run(() => CreateServerHere(settings, alpnName, remark));
+    }
+
+    private static TlsContext CreateServerHere(TlsServerSettings settings, string alpnName, Action<ConfigSeverity, string>? remark)
+    {
         Libcrypto.ERR_clear_error();
         nint context = Libssl.SSL_CTX_new(Libssl.TLS_server_method());
         if (context == 0)
@@ -70,6 +75,7 @@ public static unsafe class TlsContextFactory
             SetDhParameters(context, settings.DhParam);
             SetCurves(context, settings.Curves);
             SetSessions(context, settings, identity.ToArray());
+            WarnOfUnboundedCache(settings, remark);
             RunCommands(context, settings);
             OmitUselessTickets(context, settings);
             return owner;
@@ -138,9 +144,10 @@ public static unsafe class TlsContextFactory
 
     private static void SetDefaults(nint context)
     {
+        // Passwords pass through until the relay begins, which turns cleansing off again.
         Libssl.SSL_CTX_set_options(
             context,
-            Libssl.SSL_OP_NO_COMPRESSION | Libssl.SSL_OP_NO_RENEGOTIATION | Libssl.SSL_OP_IGNORE_UNEXPECTED_EOF
+            Libssl.SSL_OP_CLEANSE_PLAINTEXT | Libssl.SSL_OP_NO_COMPRESSION | Libssl.SSL_OP_NO_RENEGOTIATION | Libssl.SSL_OP_IGNORE_UNEXPECTED_EOF
                 | Libssl.SSL_OP_NO_TX_CERTIFICATE_COMPRESSION | Libssl.SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
         Libssl.SSL_CTX_ctrl(
             context,
@@ -181,6 +188,11 @@ public static unsafe class TlsContextFactory
                 CertificateNotices.CheckValidity(chain.Shown, chain.Leaf, remark);
                 CertificateNotices.CheckKeyFile(settings.CertificateKeys[i], remark);
             }
+        }
+
+        if (!KeyMemory.IsExcluded)
+        {
+            remark?.Invoke(ConfigSeverity.Notice, "private keys may get into core dumps: the allocator gives threads no heap of their own");
         }
     }
 
@@ -325,6 +337,19 @@ public static unsafe class TlsContextFactory
         };
         Libssl.SSL_CTX_ctrl(context, Libssl.SSL_CTRL_SET_SESS_CACHE_MODE, flags, null);
         Libssl.SSL_CTX_ctrl(context, Libssl.SSL_CTRL_SET_SESS_CACHE_SIZE, (nint)size, null);
+    }
+
+    private static void WarnOfUnboundedCache(TlsServerSettings settings, Action<ConfigSeverity, string>? remark)
+    {
+        if (settings is { SessionCache: SessionCacheMode.Builtin, SessionTickets: false }
+            && settings.Protocols.HasFlag(TlsProtocols.TLSv13)
+            && TlsCapabilities.HasUnboundedCache(Libcrypto.OpenSSL_version_num()))
+        {
+            remark?.Invoke(
+                ConfigSeverity.Warn,
+                $"\"ssl_session_cache builtin\" without \"ssl_session_tickets\" grows without bound in {OpenSsl.VersionText} (CVE-2024-2511), "
+                    + "update it or use a shared cache");
+        }
     }
 
     /// <summary><c>ssl_conf_command</c>: on top of everything else, in order.</summary>

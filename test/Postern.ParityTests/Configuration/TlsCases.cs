@@ -175,6 +175,9 @@ internal static class TlsCases
     /// <summary>In the same server, where nginx 1.22.1 says something else: it is older, or it does what nobody can want.</summary>
     public static readonly (string Directives, string Expected)[] Differences =
     [
+        (Pair + "ssl_certificate_compression on;", "[warn] \"ssl_certificate_compression\" is not supported on this platform, ignored"),
+        (Pair + "ssl_protocols SSLv2;", "[warn] \"SSLv2\" in \"ssl_protocols\" is not supported by the OpenSSL library, ignored in n.conf:1"),
+        (Pair + "ssl_protocols TLSv1 TLSv1.2;", "[warn] TLSv1 and TLSv1.1 in \"ssl_protocols\" need \"@SECLEVEL=0\" in \"ssl_ciphers\", handshakes with them will fail in n.conf:1"),
         (Pair + "ssl_verify_client on;", "[emerg] no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client"),
         (Pair + "ssl_verify_client optional; ssl_client_certificate nosuch;", "[emerg] cannot load certificate \"nosuch\": BIO_new_file() failed"),
         (Pair + "ssl_verify_client on; ssl_client_certificate ec.key;", "[emerg] cannot load certificate \"ec.key\": PEM_read_bio_X509_AUX() failed"),
