@@ -29,6 +29,7 @@ packages=(
   nginx-light libnginx-mod-mail                   # the oracle
   dovecot-imapd                                   # a real upstream
   curl isync python3-minimal python3 openssl      # real clients
+  swaks libnet-ssleay-perl
   procps
 )
 
