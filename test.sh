@@ -27,8 +27,10 @@ step() { printf '\n== %s\n' "$*"; }
 packages=(
   clang binutils libc6-dev zlib1g-dev             # linking the native binary
   nginx-light libnginx-mod-mail                   # the oracle
-  dovecot-imapd                                   # a real upstream
+  dovecot-imapd dovecot-pop3d dovecot-lmtpd       # real upstreams
+  postfix
   curl isync python3-minimal python3 openssl      # real clients
+  swaks libnet-ssleay-perl msmtp fetchmail
   softhsm2 libengine-pkcs11-openssl               # a key in a token
   sslscan                                         # a scanner's judgement
   procps
@@ -54,7 +56,7 @@ install_missing() {
   done
   [ "${#missing[@]}" -gt 0 ] || return 0
 
-  # Installing nginx or dovecot must not start them: the tests start their own, from their own files.
+  # Installing nginx, dovecot or postfix must not start them: the tests start their own, from their own files.
   local policy=/usr/sbin/policy-rc.d policy_is_ours=no status=0
   if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null

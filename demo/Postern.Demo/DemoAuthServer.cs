@@ -24,28 +24,28 @@ public sealed record DemoLogin(
     bool Accepted);
 
 /// <summary>
-/// An auth server for <c>auth_http</c> on a loopback port: a table of users, and one upstream for everybody. Speaks HTTP/1.0
-/// and 1.1 with connections kept open.
+/// An auth server for <c>auth_http</c> on a loopback port: a table of users, and one upstream for each protocol. Mail without
+/// sign-in (<c>smtp_auth none</c>) is let in when its recipient is one of them. Speaks HTTP/1.0 and 1.1 with connections kept open.
 /// </summary>
 public sealed class DemoAuthServer : IAsyncDisposable
 {
     // What a proxy sends fits many times over; a request that does not is not from a proxy.
     private const int MaxRequestBytes = 64 * 1024;
 
-    private readonly Dictionary<string, string> _passwords;
-    private readonly IPEndPoint _upstream;
+    private readonly Dictionary<string, DemoUser> _users;
+    private readonly Func<string, IPEndPoint> _upstreamOf;
     private readonly DemoListener _listener;
     private readonly int _waitSeconds;
 
     /// <summary>Starts the server.</summary>
     /// <param name="users">Who may log in.</param>
-    /// <param name="upstream">Where everybody's mail is.</param>
+    /// <param name="upstreamOf">Where everybody's mail is, by <c>Auth-Protocol</c>: imap, pop3 or smtp.</param>
     /// <param name="port">0 lets the system choose.</param>
     /// <param name="waitSeconds">Seconds a refused client has to wait before it may try again; 0 closes its connection.</param>
-    public DemoAuthServer(IEnumerable<DemoUser> users, IPEndPoint upstream, int port = 0, int waitSeconds = 1)
+    public DemoAuthServer(IEnumerable<DemoUser> users, Func<string, IPEndPoint> upstreamOf, int port = 0, int waitSeconds = 1)
     {
-        _passwords = users.ToDictionary(user => user.Name, user => user.Password);
-        _upstream = upstream;
+        _users = users.ToDictionary(user => user.Name);
+        _upstreamOf = upstreamOf;
         _waitSeconds = waitSeconds;
         _listener = new DemoListener(port, ServeAsync);
     }
@@ -127,21 +127,34 @@ public sealed class DemoAuthServer : IAsyncDisposable
             : connection.Equals("keep-alive", StringComparison.OrdinalIgnoreCase);
         string user = Unescape(headers.GetValueOrDefault("Auth-User", ""));
         string method = headers.GetValueOrDefault("Auth-Method", "");
-        string? password = _passwords.GetValueOrDefault(user);
-        bool accepted = password is not null && IsRight(method, password, headers);
+        string protocol = headers.GetValueOrDefault("Auth-Protocol", "");
+        string password = _users.GetValueOrDefault(user)?.Password ?? "";
+        bool accepted = method == "none" ? IsForUser(headers.GetValueOrDefault("Auth-SMTP-To", "")) : IsRight(method, password, headers);
         _ = int.TryParse(headers.GetValueOrDefault("Auth-Login-Attempt"), CultureInfo.InvariantCulture, out int attempt);
         var login = new DemoLogin(
             user,
             method,
-            headers.GetValueOrDefault("Auth-Protocol", ""),
+            protocol,
             headers.GetValueOrDefault("Client-IP", ""),
             headers.GetValueOrDefault("Auth-SSL-Protocol"),
             attempt,
             accepted);
-        string decision = accepted
-            ? $"Auth-Status: OK\r\nAuth-Server: {_upstream.Address}\r\nAuth-Port: {_upstream.Port}\r\nAuth-Pass: {password}\r\n"
-            : "Auth-Status: Invalid login or password\r\n" + (_waitSeconds > 0 ? $"Auth-Wait: {_waitSeconds}\r\n" : "");
+        string decision = accepted ? Accept(_upstreamOf(protocol), password)
+            : (method == "none" ? "Auth-Status: No such user here\r\nAuth-Error-Code: 550 5.1.1\r\n" : "Auth-Status: Invalid login or password\r\n")
+            + (_waitSeconds > 0 ? $"Auth-Wait: {_waitSeconds}\r\n" : "");
         return (login, keep, $"HTTP/1.1 200 OK\r\n{decision}Content-Length: 0\r\nConnection: {(keep ? "keep-alive" : "close")}\r\n\r\n");
+    }
+
+    private static string Accept(IPEndPoint upstream, string password) =>
+        $"Auth-Status: OK\r\nAuth-Server: {upstream.Address}\r\nAuth-Port: {upstream.Port}\r\n"
+        + (password.Length > 0 ? $"Auth-Pass: {password}\r\n" : "");
+
+    /// <param name="command">The client's RCPT command.</param>
+    private bool IsForUser(string command)
+    {
+        int open = command.IndexOf('<', StringComparison.Ordinal);
+        int close = command.IndexOf('>', StringComparison.Ordinal);
+        return open >= 0 && close > open && _users.Values.Any(user => user.IsAt(command[(open + 1)..close]));
     }
 
     private static bool IsRight(string method, string password, Dictionary<string, string> headers)
@@ -149,6 +162,7 @@ public sealed class DemoAuthServer : IAsyncDisposable
         string given = Unescape(headers.GetValueOrDefault("Auth-Pass", ""));
         string expected = method switch
         {
+            _ when password.Length == 0 => "",
             "plain" => password,
             "cram-md5" => CramMd5(password, headers.GetValueOrDefault("Auth-Salt", "")),
             "apop" => Md5(headers.GetValueOrDefault("Auth-Salt", "") + password),

@@ -1,12 +1,19 @@
+using System.Net;
+
 namespace Postern.Demo;
 
-/// <summary>Everything behind the proxy for a demonstration: an IMAP server with mail in it, and the auth server that knows its users.</summary>
+/// <summary>
+/// Everything behind the proxy for a demonstration: IMAP, POP3 and SMTP servers over the same mail, and the auth server that knows
+/// the users.
+/// </summary>
 public sealed class DemoServers : IAsyncDisposable
 {
-    private DemoServers(DemoImapServer imap, DemoAuthServer auth)
+    private DemoServers(DemoImapServer imap, DemoPop3Server pop3, DemoSmtpServer smtp, int waitSeconds)
     {
         Imap = imap;
-        Auth = auth;
+        Pop3 = pop3;
+        Smtp = smtp;
+        Auth = new DemoAuthServer(Users, UpstreamOf, waitSeconds: waitSeconds);
     }
 
     /// <summary>The two people of the demonstration.</summary>
@@ -14,19 +21,32 @@ public sealed class DemoServers : IAsyncDisposable
 
     public DemoImapServer Imap { get; }
 
+    public DemoPop3Server Pop3 { get; }
+
+    public DemoSmtpServer Smtp { get; }
+
     public DemoAuthServer Auth { get; }
 
-    /// <summary>Starts both on loopback ports the system chooses; they serve until disposed.</summary>
+    /// <summary>Starts all of them on loopback ports the system chooses; they serve until disposed.</summary>
     /// <param name="waitSeconds">Seconds a refused client waits; 0 closes its connection.</param>
     public static DemoServers Start(int waitSeconds = 1)
     {
-        var imap = new DemoImapServer(Users);
-        return new DemoServers(imap, new DemoAuthServer(Users, imap.EndPoint, waitSeconds: waitSeconds));
+        var mail = new DemoMail(Users);
+        return new DemoServers(new DemoImapServer(mail), new DemoPop3Server(mail), new DemoSmtpServer(mail), waitSeconds);
     }
 
     public async ValueTask DisposeAsync()
     {
         await Auth.DisposeAsync();
         await Imap.DisposeAsync();
+        await Pop3.DisposeAsync();
+        await Smtp.DisposeAsync();
     }
+
+    private IPEndPoint UpstreamOf(string protocol) => protocol switch
+    {
+        "pop3" => Pop3.EndPoint,
+        "smtp" => Smtp.EndPoint,
+        _ => Imap.EndPoint,
+    };
 }

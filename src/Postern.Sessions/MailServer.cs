@@ -91,10 +91,12 @@ public sealed class MailServer : IClientHandler
 }
 
 /// <summary>One attempt to log in, as <c>postern demo</c> prints it.</summary>
+/// <param name="Protocol">The client's protocol.</param>
 /// <param name="Client">Client address.</param>
-/// <param name="Login">Who; escaped by the reader.</param>
+/// <param name="Login">Who; escaped by the reader. Empty for mail without sign-in.</param>
 /// <param name="Accepted">Whether the client was joined to a backend.</param>
 /// <param name="Tls">Version and cipher, or empty for clear text.</param>
 /// <param name="Upstream">The backend, or empty.</param>
 /// <param name="Elapsed">From the accepted connection to the reply.</param>
-public sealed record LoginNotice(string Client, byte[] Login, bool Accepted, string Tls, string Upstream, TimeSpan Elapsed);
+public sealed record LoginNotice(
+    MailProtocol Protocol, string Client, byte[] Login, bool Accepted, string Tls, string Upstream, TimeSpan Elapsed);

@@ -257,8 +257,8 @@ public abstract partial class MailSession
         if (Server.LoginObserver is { } observer)
         {
             string tls = Client.IsTls ? $"{Client.TlsVersion} {Client.TlsCipher}" : "";
-            observer(new LoginNotice(
-                Context.Client, Context.Login ?? [], accepted, tls, upstream, TimeSpan.FromMilliseconds(Loop.System.Milliseconds - _started)));
+            var elapsed = TimeSpan.FromMilliseconds(Loop.System.Milliseconds - _started);
+            observer(new LoginNotice(Server.Settings.Protocol, Context.Client, Context.Login ?? [], accepted, tls, upstream, elapsed));
         }
     }
 

@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text;
 using MailKit;
 using MailKit.Net.Imap;
+using MailKit.Net.Pop3;
+using MailKit.Net.Smtp;
 using MailKit.Search;
 using MailKit.Security;
 using MimeKit;
@@ -39,7 +41,7 @@ public sealed class DemoServerTests
         Assert.Equal(["Drafts", "INBOX", "Sent", "Trash"], folders.Select(folder => folder.Name).Order(StringComparer.Ordinal));
         Assert.Equal(["Welcome to postern", "Tea at four", "Can we fix it?"], summaries.Select(summary => summary.Envelope?.Subject));
         Assert.Equal("postern@demo.test", Assert.Single(summaries[0].Envelope!.From.Mailboxes).Address);
-        Assert.Equal("You are reading this through an IMAP proxy.", first.TextBody?.Trim());
+        Assert.Equal("You are reading this through a mail proxy.", first.TextBody?.Trim());
         Assert.NotNull(appended);
         Assert.Equal([summaries[0].UniqueId], flagged);
         Assert.Equal(3, left);
@@ -107,6 +109,108 @@ public sealed class DemoServerTests
     }
 
     [Fact]
+    public async Task Pop3_MailKit_ListsReadsAndDeletes()
+    {
+        CancellationToken stop = TestContext.Current.CancellationToken;
+        await using DemoServers servers = DemoServers.Start();
+        using (Pop3Client client = await ConnectPop3Async(servers, stop))
+        {
+            Assert.Equal(3, client.Count);
+            Assert.Equal("Tea at four", (await client.GetMessageHeadersAsync(1, stop))[HeaderId.Subject]);
+            Assert.Equal(3, (await client.GetMessageUidsAsync(stop)).Distinct().Count());
+            Assert.Equal("Yes, we can.", (await client.GetMessageAsync(2, stop)).TextBody?.Trim());
+            await client.DeleteMessageAsync(0, stop);
+            await Assert.ThrowsAsync<Pop3CommandException>(() => client.GetMessageAsync(0, stop));
+            await client.DisconnectAsync(quit: true, stop);
+        }
+
+        using Pop3Client later = await ConnectPop3Async(servers, stop);
+        Assert.Equal(2, later.Count);
+        Assert.Equal("Tea at four", (await later.GetMessageAsync(0, stop)).Subject);
+    }
+
+    [Theory]
+    [InlineData("PASS x\r\n", "-ERR ")]
+    [InlineData("USER alice\r\nPASS wrong\r\n", "+OK |-ERR [AUTH]")]
+    [InlineData("USER alice\r\nPASS wonderland\r\nRETR 4\r\nRETR x\r\nTOP 1\r\nFOO\r\n", "+OK |+OK 3|-ERR |-ERR |-ERR |-ERR ")]
+    [InlineData("USER alice\r\nPASS wonderland\r\nDELE 1\r\nSTAT\r\nLIST 1\r\nRSET\r\nSTAT\r\nLIST 1\r\n", "+OK |+OK 3|+OK |+OK 2 |-ERR |+OK |+OK 3 |+OK 1 ")]
+    public async Task Pop3_Commands_AreAnsweredInOrder(string commands, string replies)
+    {
+        await using DemoServers servers = DemoServers.Start();
+        await AssertAnswersAsync(servers.Pop3.EndPoint.Port, "+OK", commands, replies);
+    }
+
+    [Fact]
+    public async Task Smtp_MailKit_DeliversToEachRecipient()
+    {
+        CancellationToken stop = TestContext.Current.CancellationToken;
+        await using DemoServers servers = DemoServers.Start();
+        using var client = new SmtpClient();
+        await client.ConnectAsync("127.0.0.1", servers.Smtp.EndPoint.Port, SecureSocketOptions.None, stop);
+        await client.AuthenticateAsync("alice", "wonderland", stop);
+        var message = new MimeMessage { Subject = "new", Body = new TextPart("plain") { Text = "one\r\n.\r\n..two\r\n" } };
+        message.From.Add(new MailboxAddress("Alice", "alice@demo.test"));
+        message.To.Add(new MailboxAddress("Bob", "bob@demo.test"));
+        message.To.Add(new MailboxAddress("Alice", "ALICE@DEMO.TEST"));
+
+        await client.SendAsync(message, stop);
+        await client.DisconnectAsync(quit: true, stop);
+
+        foreach ((string user, string password) in new[] { ("bob", "builder"), ("alice", "wonderland") })
+        {
+            using ImapClient reader = await ConnectAsync(servers, user, password, stop);
+            await reader.Inbox.OpenAsync(FolderAccess.ReadOnly, stop);
+            MimeMessage read = await reader.Inbox.GetMessageAsync(3, stop);
+            Assert.Equal("one\n.\n..two\n", read.TextBody?.ReplaceLineEndings("\n"));
+            Assert.Contains("(authenticated as alice)", read.Headers[HeaderId.Received], StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("MAIL FROM:<a@b>\r\n", "503 ")]
+    [InlineData("HELO x\r\nDATA\r\nRCPT TO:<bob@demo.test>\r\nMAIL x\r\nMAIL FROM:<>\r\nRCPT TO:<no@demo.test>\r\nDATA\r\n", "250 |503 |503 |501 |250 |550 |503 ")]
+    [InlineData("AUTH PLAIN AGJvYgB3cm9uZw==\r\nAUTH PLAIN !\r\nAUTH LOGIN\r\nAUTH PLAIN AGJvYgBidWlsZGVy\r\n", "535 |501 |504 |235 ")]
+    [InlineData("XCLIENT FOO=bar\r\nXCLIENT ADDR=192.0.2.1 LOGIN=a+0Ab NAME=x.test\r\nHELO x\r\nMAIL FROM:<>\r\nRCPT TO:<bob@demo.test>\r\nDATA\r\n\n.\n\r\n.\r\nFOO\r\n", "501 |220 |250 |250 |250 |354 |250 |500 ")]
+    public async Task Smtp_Commands_AreAnsweredInOrder(string commands, string replies)
+    {
+        await using DemoServers servers = DemoServers.Start();
+        await AssertAnswersAsync(servers.Smtp.EndPoint.Port, "220", commands, replies);
+    }
+
+    [Theory]
+    [InlineData("bob@demo.test", "OK")]
+    [InlineData("bob", "OK")]
+    [InlineData("bob@example.org", "No such user here")]
+    [InlineData("carol@demo.test", "No such user here")]
+    public async Task Auth_MailWithoutSignIn_IsLetInForUsers(string recipient, string status)
+    {
+        await using DemoServers servers = DemoServers.Start();
+        using var client = new HttpClient();
+        var request = new HttpRequestMessage(HttpMethod.Get, servers.Auth.Url);
+        request.Headers.Add("Auth-Method", "none");
+        request.Headers.Add("Auth-Protocol", "smtp");
+        request.Headers.TryAddWithoutValidation("Auth-SMTP-To", $"RCPT TO:<{recipient}>");
+
+        using HttpResponseMessage response = await client.SendAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(status, Header(response, "Auth-Status"));
+        Assert.Equal(status == "OK", response.Headers.TryGetValues("Auth-Port", out IEnumerable<string>? ports));
+        Assert.Equal(status == "OK" ? [servers.Smtp.EndPoint.Port.ToString(CultureInfo.InvariantCulture)] : [], ports ?? []);
+    }
+
+    [Theory]
+    [InlineData("plain", "")]
+    [InlineData("cram-md5", "74e6f7298a9c2d168935f58c001bad88")]
+    public async Task Auth_UnknownUserWithEmptyPassword_IsRefused(string method, string password)
+    {
+        // The digest is HMAC-MD5 of nothing with an empty key: what somebody without a password would send.
+        await using DemoServers servers = DemoServers.Start();
+        using var client = new HttpClient();
+        using HttpResponseMessage response = await SendAsync(client, servers.Auth.Url, "nobody", password, method);
+        Assert.NotEqual("OK", Header(response, "Auth-Status"));
+    }
+
+    [Fact]
     public async Task Auth_KeptConnection_AnswersEachRequest()
     {
         await using DemoServers servers = DemoServers.Start(waitSeconds: 3);
@@ -156,6 +260,34 @@ public sealed class DemoServerTests
         }
     }
 
+    /// <summary>Sends everything at once and compares the beginnings of the reply lines.</summary>
+    private static async Task AssertAnswersAsync(int port, string greeting, string commands, string replies)
+    {
+        await using ScriptedConnection connection = await ScriptedConnection.ConnectAsync(port);
+        Assert.StartsWith(greeting, await connection.ReadLineAsync(), StringComparison.Ordinal);
+        await connection.WriteAsync(commands);
+        foreach (string reply in replies.Split('|'))
+        {
+            Assert.StartsWith(reply, await connection.ReadLineAsync(), StringComparison.Ordinal);
+        }
+    }
+
+    private static async Task<Pop3Client> ConnectPop3Async(DemoServers servers, CancellationToken stop)
+    {
+        var client = new Pop3Client();
+        try
+        {
+            await client.ConnectAsync("127.0.0.1", servers.Pop3.EndPoint.Port, SecureSocketOptions.None, stop);
+            await client.AuthenticateAsync(Encoding.UTF8, "alice", "wonderland", stop);
+            return client;
+        }
+        catch
+        {
+            client.Dispose();
+            throw;
+        }
+    }
+
     private static async Task<ImapClient> ConnectAsync(DemoServers servers, string user, string password, CancellationToken stop)
     {
         var client = new ImapClient();
@@ -172,10 +304,10 @@ public sealed class DemoServerTests
         }
     }
 
-    private static Task<HttpResponseMessage> SendAsync(HttpClient client, string url, string user, string password)
+    private static Task<HttpResponseMessage> SendAsync(HttpClient client, string url, string user, string password, string method = "plain")
     {
         var request = new HttpRequestMessage(HttpMethod.Get, url);
-        request.Headers.Add("Auth-Method", "plain");
+        request.Headers.Add("Auth-Method", method);
         request.Headers.Add("Auth-User", user);
         request.Headers.Add("Auth-Pass", password);
         return client.SendAsync(request);

@@ -5,8 +5,8 @@ using Postern.TestKit;
 namespace Postern.EndToEndTests;
 
 /// <summary>
-/// A real Dovecot on a loopback port, in clear text, run from files in a folder of its own. Every user exists, with the password
-/// <see cref="Password"/>.
+/// A real Dovecot on loopback ports, in clear text, run from files in a folder of its own: IMAP and POP3, and LMTP and sign-in for
+/// Postfix. Every user exists, with the password <see cref="Password"/>.
 /// </summary>
 internal sealed class Dovecot : IAsyncDisposable
 {
@@ -15,19 +15,33 @@ internal sealed class Dovecot : IAsyncDisposable
     private readonly TemporaryFolder _folder;
     private readonly RunningProcess _process;
 
-    private Dovecot(TemporaryFolder folder, RunningProcess process, int port)
+    private Dovecot(TemporaryFolder folder, RunningProcess process, int port, int pop3Port, int lmtpPort)
     {
         _folder = folder;
         _process = process;
         EndPoint = new IPEndPoint(IPAddress.Loopback, port);
+        Pop3EndPoint = new IPEndPoint(IPAddress.Loopback, pop3Port);
+        LmtpPort = lmtpPort;
     }
 
+    /// <summary>IMAP.</summary>
     public IPEndPoint EndPoint { get; }
+
+    public IPEndPoint Pop3EndPoint { get; }
+
+    public int LmtpPort { get; }
+
+    /// <summary>A unix socket where other servers ask about passwords (Dovecot's auth protocol).</summary>
+    public string SaslSocket => _folder.File("sasl");
+
+    public string Log => LogOf(_folder);
 
     public static async Task<Dovecot> StartAsync()
     {
         var folder = new TemporaryFolder();
         int port = LoopbackPorts.Next();
+        int pop3Port = LoopbackPorts.Next();
+        int lmtpPort = LoopbackPorts.Next();
         bool isRoot = Environment.IsPrivilegedProcess;
 
         // Dovecot refuses mail users with the rights of root; without root it can be nobody but us.
@@ -45,7 +59,7 @@ internal sealed class Dovecot : IAsyncDisposable
             base_dir = {{folder.File("run")}}
             log_path = {{folder.File("dovecot.log")}}
             {{internalUsers}}
-            protocols = imap
+            protocols = imap pop3 lmtp
             listen = 127.0.0.1
             ssl = no
             disable_plaintext_auth = no
@@ -79,6 +93,28 @@ internal sealed class Dovecot : IAsyncDisposable
               client_limit = 20
               process_limit = 1024
             }
+            service pop3-login {
+              chroot =
+              service_count = 0
+              inet_listener pop3 {
+                port = {{pop3Port.ToString(CultureInfo.InvariantCulture)}}
+              }
+              inet_listener pop3s {
+                port = 0
+              }
+            }
+            service lmtp {
+              inet_listener lmtp {
+                address = 127.0.0.1
+                port = {{lmtpPort.ToString(CultureInfo.InvariantCulture)}}
+              }
+            }
+            service auth {
+              unix_listener {{folder.File("sasl")}} {
+                mode = 0666
+              }
+            }
+            postmaster_address = postmaster@example.test
             service anvil {
               chroot =
             }
@@ -92,16 +128,18 @@ internal sealed class Dovecot : IAsyncDisposable
         try
         {
             await process.WaitForListenAsync(port);
+            await process.WaitForListenAsync(pop3Port);
+            await process.WaitForListenAsync(lmtpPort);
         }
         catch (Exception e)
         {
-            string log = File.Exists(folder.File("dovecot.log")) ? await File.ReadAllTextAsync(folder.File("dovecot.log")) : "";
+            string log = LogOf(folder);
             await process.DisposeAsync();
             folder.Dispose();
             throw new InvalidOperationException($"{e.Message}\n{log}", e);
         }
 
-        return new Dovecot(folder, process, port);
+        return new Dovecot(folder, process, port, pop3Port, lmtpPort);
     }
 
     public async ValueTask DisposeAsync()
@@ -109,6 +147,9 @@ internal sealed class Dovecot : IAsyncDisposable
         await _process.DisposeAsync();
         _folder.Dispose();
     }
+
+    private static string LogOf(TemporaryFolder folder) =>
+        File.Exists(folder.File("dovecot.log")) ? File.ReadAllText(folder.File("dovecot.log")) : "";
 
     private static void OpenToMailUser(TemporaryFolder folder, string mail)
     {

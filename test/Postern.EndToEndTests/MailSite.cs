@@ -37,7 +37,7 @@ public sealed class MailSite : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _dovecot = await Dovecot.StartAsync();
-        _auth = new DemoAuthServer(Enumerable.Range(1, 1000).Select(i => new DemoUser(NameOf(i), Dovecot.Password)), _dovecot.EndPoint);
+        _auth = new DemoAuthServer(Enumerable.Range(1, 1000).Select(i => new DemoUser(NameOf(i), Dovecot.Password)), _ => _dovecot.EndPoint);
         _auth.Answered += Logins.Enqueue;
         _proxy = await ProxyPorts.StartAsync(_auth.Url);
     }

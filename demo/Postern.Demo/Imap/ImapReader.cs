@@ -9,16 +9,11 @@ internal sealed class ImapSyntaxException(string tag, string message) : Exceptio
     public string Tag { get; } = tag;
 }
 
-/// <summary>Reads commands from a stream: lines, quoted strings, both kinds of literals, lists (RFC 3501 section 9, RFC 7888).</summary>
-internal sealed class ImapReader(Stream stream)
+/// <summary>Reads commands: lines, quoted strings, both kinds of literals, lists (RFC 3501 section 9, RFC 7888).</summary>
+internal sealed class ImapReader(LineStream stream)
 {
-    // A literal lies in memory while its command runs; a line is never long.
+    // A literal lies in memory while its command runs.
     private const int MaxLiteralBytes = 128 * 1024 * 1024;
-    private const int MaxLineBytes = 64 * 1024;
-
-    private readonly byte[] _buffer = new byte[16 * 1024];
-    private int _start;
-    private int _end;
 
     /// <summary>The next command; null when the client closed.</summary>
     public async Task<ImapCommand?> ReadCommandAsync(CancellationToken stop)
@@ -28,7 +23,7 @@ internal sealed class ImapReader(Stream stream)
         var literals = new Queue<string>();
         while (true)
         {
-            string? line = await ReadLineAsync(stop);
+            string? line = await stream.ReadLineAsync(stop);
             if (line is null)
             {
                 return null;
@@ -48,51 +43,12 @@ internal sealed class ImapReader(Stream stream)
 
             if (synchronizing)
             {
-                await stream.WriteAsync("+ OK\r\n"u8.ToArray(), stop);
+                await stream.WriteAsync("+ OK\r\n", stop);
             }
 
             text.Append(line.AsSpan(0, brace)).Append('\0');
-            literals.Enqueue(await ReadBytesAsync(length, stop));
+            literals.Enqueue(await stream.ReadAsync(length, stop));
         }
-    }
-
-    /// <summary>A line without its end; null when the client closed.</summary>
-    public async Task<string?> ReadLineAsync(CancellationToken stop)
-    {
-        var line = new StringBuilder();
-        while (true)
-        {
-            int feed = _buffer.AsSpan(_start, _end - _start).IndexOf((byte)'\n');
-            int take = feed < 0 ? _end - _start : feed + 1;
-            line.Append(Encoding.Latin1.GetString(_buffer, _start, take));
-            _start += take;
-            if (feed >= 0)
-            {
-                return line.ToString().TrimEnd('\n').TrimEnd('\r');
-            }
-
-            if (line.Length > MaxLineBytes || !await FillAsync(stop))
-            {
-                return null;
-            }
-        }
-    }
-
-    private async Task<string> ReadBytesAsync(int count, CancellationToken stop)
-    {
-        byte[] bytes = new byte[count];
-        int have = Math.Min(count, _end - _start);
-        _buffer.AsSpan(_start, have).CopyTo(bytes);
-        _start += have;
-        await stream.ReadExactlyAsync(bytes.AsMemory(have), stop);
-        return Encoding.Latin1.GetString(bytes);
-    }
-
-    private async Task<bool> FillAsync(CancellationToken stop)
-    {
-        _start = 0;
-        _end = await stream.ReadAsync(_buffer, stop);
-        return _end > 0;
     }
 
     private static int LiteralStart(string line, out int length, out bool synchronizing)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Postern.Demo.Mail;
 
 namespace Postern.Demo.Imap;
 

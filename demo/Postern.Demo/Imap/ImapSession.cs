@@ -1,10 +1,11 @@
 using System.Globalization;
 using System.Text;
+using Postern.Demo.Mail;
 
 namespace Postern.Demo.Imap;
 
 /// <summary>One client's conversation with the demonstration server.</summary>
-internal sealed partial class ImapSession(DemoImapServer server, Stream stream)
+internal sealed partial class ImapSession(DemoMail mail, LineStream stream)
 {
     private const string Capabilities = "IMAP4rev1 LITERAL+ IDLE ID UIDPLUS UNSELECT";
 
@@ -110,7 +111,7 @@ internal sealed partial class ImapSession(DemoImapServer server, Stream stream)
             return "BAD already logged in";
         }
 
-        _store = server.Open(Argument(command, 0), Argument(command, 1));
+        _store = mail.Open(Argument(command, 0), Argument(command, 1));
         return _store is null ? "NO [AUTHENTICATIONFAILED] wrong user or password" : $"OK [CAPABILITY {Capabilities}] logged in";
     }
 
@@ -216,7 +217,7 @@ internal sealed partial class ImapSession(DemoImapServer server, Stream stream)
     private async Task IdleAsync(ImapCommand command, CancellationToken stop)
     {
         Line("+ idling");
-        Task<string?> done = _reader.ReadLineAsync(stop);
+        Task<string?> done = stream.ReadLineAsync(stop);
         while (!done.IsCompleted)
         {
             // Asked for before looking, so that no change falls in between.
@@ -262,8 +263,8 @@ internal sealed partial class ImapSession(DemoImapServer server, Stream stream)
 
     private async Task FlushAsync(CancellationToken stop)
     {
-        byte[] bytes = Encoding.Latin1.GetBytes(_output.ToString());
+        string text = _output.ToString();
         _output.Clear();
-        await stream.WriteAsync(bytes, stop);
+        await stream.WriteAsync(text, stop);
     }
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Postern.Demo.Imap;
+namespace Postern.Demo.Mail;
 
 /// <summary>One user's mailboxes, shared by the user's sessions.</summary>
 internal sealed class MailStore
@@ -20,7 +20,7 @@ internal sealed class MailStore
         }
 
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
-        Add("Postern <postern@demo.test>", "Welcome to postern", "You are reading this through an IMAP proxy.", 3);
+        Add("Postern <postern@demo.test>", "Welcome to postern", "You are reading this through a mail proxy.", 3);
         Add("Alice <alice@demo.test>", "Tea at four", "Bring a clock that works.", 2);
         Add("Bob <bob@demo.test>", "Can we fix it?", "Yes, we can.", 1);
         return store;

@@ -1,4 +1,4 @@
-namespace Postern.Demo.Imap;
+namespace Postern.Demo.Mail;
 
 /// <summary>One message; the content never changes, the flags are replaced as a whole.</summary>
 internal sealed record DemoMessage(uint Uid, byte[] Content, DateTimeOffset Arrived)
@@ -65,11 +65,16 @@ internal sealed class Mailbox(string name)
     }
 
     /// <summary>Removes every message with the \Deleted flag.</summary>
-    public void Expunge()
+    public void Expunge() => Remove(message => message.Flags.Contains(@"\Deleted"));
+
+    /// <summary>Removes the messages with these UIDs, as far as they are still there.</summary>
+    public void Remove(IReadOnlySet<uint> uids) => Remove(message => uids.Contains(message.Uid));
+
+    private void Remove(Predicate<DemoMessage> match)
     {
         lock (_lock)
         {
-            if (_messages.RemoveAll(message => message.Flags.Contains(@"\Deleted")) > 0)
+            if (_messages.RemoveAll(match) > 0)
             {
                 Announce();
             }
