@@ -9,6 +9,9 @@ public static unsafe partial class Libc
     public const int RLIMIT_NOFILE = 7;
     public const int PRIO_PROCESS = 0;
 
+    /// <summary>Advice: these pages are not needed soon.</summary>
+    public const int MADV_DONTNEED = 4;
+
     /// <summary>Advice: these pages do not belong in a core dump.</summary>
     public const int MADV_DONTDUMP = 16;
 

@@ -101,6 +101,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         WarnWhatIsMissing(settings);
         LogStart();
         using SignalHandlers signals = HandleSignals();
+        StartUpPages.Release();
         StartLoops(settings);
         Started?.Invoke();
         int status = ObeyOrders(commandLine);
@@ -203,6 +204,11 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     private unsafe void LogStart()
     {
+        if (!_generation!.Log.IsEnabled(LogLevel.Notice))
+        {
+            return;
+        }
+
         Log(LogLevel.Notice, "using the \"epoll\" event method");
         Log(LogLevel.Notice, PosternVersion.Text);
         Log(LogLevel.Notice, "OS: " + KernelVersion());
