@@ -47,6 +47,8 @@ public sealed class LogFiles(Func<string, int> open)
                 continue;
             }
 
+            // What was logged before the rotation belongs to the old file, and is there before the new one is.
+            file.Flush();
             int fresh = open(path);
             int errno = fresh < 0 ? -fresh : file.Replace(fresh);
             if (errno != 0)

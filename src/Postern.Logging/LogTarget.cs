@@ -49,6 +49,7 @@ internal sealed class FileTarget : QueuedTarget
     /// <returns>0, or the errno; the old file stays in use then.</returns>
     public int Replace(int fresh)
     {
+        Flush();
         int errno = Libc.log_dup3(fresh, _fd, Libc.O_CLOEXEC) < 0 ? Marshal.GetLastPInvokeError() : 0;
         _ = Libc.close(fresh);
         return errno;

@@ -101,6 +101,12 @@ internal abstract class QueuedTarget : LogTarget
     /// <summary>A buffer of this size is kept for the next lines.</summary>
     private const int KeptBytes = 4096;
 
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(1);
+
+    /// <summary>Held while lines are written, so that they stay in order.</summary>
+    private readonly Lock _order = new();
+
+    /// <summary>Held while buffers change.</summary>
     private readonly Lock _gate = new();
     private byte[] _waiting = [];
     private byte[] _writing = [];
@@ -130,6 +136,30 @@ internal abstract class QueuedTarget : LogTarget
 
     /// <summary>Writes what waits. On the writer's thread.</summary>
     internal void WriteWaiting()
+    {
+        lock (_order)
+        {
+            WriteAll();
+        }
+    }
+
+    /// <summary>Has everything logged so far written, unless the writer hangs at it.</summary>
+    internal void Flush()
+    {
+        if (_order.TryEnter(_patience))
+        {
+            try
+            {
+                WriteAll();
+            }
+            finally
+            {
+                _order.Exit();
+            }
+        }
+    }
+
+    private void WriteAll()
     {
         while (TakeWaiting(out int length, out int lost))
         {

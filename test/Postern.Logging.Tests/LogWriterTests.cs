@@ -63,6 +63,24 @@ public class LogWriterTests
     }
 
     [Fact]
+    public void Reopen_LinesThatWait_GoToTheOldFile()
+    {
+        using TestLog test = new();
+        ErrorLog log = test.Open(test.File("a.log", LogLevel.Info));
+        using (LogWriter.Start())
+        {
+            for (int i = 0; i < 100; i++)
+            {
+                string old = test.Path($"a.log.{i}");
+                log.Write(LogLevel.Info, Encoding.ASCII.GetBytes($"before {i}"));
+                File.Move(test.Path("a.log"), old);
+                Assert.Empty(test.Files.Reopen());
+                Assert.EndsWith($": before {i}\n", File.ReadAllText(old), StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Fact]
     public void Dispose_LaterLines_AreWrittenAtOnce()
     {
         using TestLog test = new();

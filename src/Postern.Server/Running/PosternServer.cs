@@ -74,7 +74,14 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
                 return Detachment.Run();
             }
 
-            return settings.MasterProcess && Libc.geteuid() == 0 ? RunMaster(settings, messages) : RunAlone(settings, messages, commandLine);
+            if (settings.MasterProcess && Libc.geteuid() == 0)
+            {
+                return RunMaster(settings, messages);
+            }
+
+            // Nobody will ask for the keys again.
+            Recorded.Dispose();
+            return RunAlone(settings, messages, commandLine);
         }
         catch (SystemCallException e)
         {

@@ -61,6 +61,11 @@ internal sealed class MailService : IAsyncDisposable
     public static async Task<MailService> StartAsync(
         EchoBackends backends, string main = "", IReadOnlyDictionary<string, string>? environment = null)
     {
+        if (!Environment.IsPrivilegedProcess)
+        {
+            throw new InvalidOperationException("These tests start a master, which is for the superuser only: run ./test.sh as root.");
+        }
+
         var service = new MailService(backends, main);
         try
         {

@@ -20,7 +20,8 @@ public sealed class SteadySessionsTests
         await using MailService service = await MailService.StartAsync(backends);
         List<SteadyClient> held = await HoldAsync(service, 50 * _scale);
         using var stop = new CancellationTokenSource();
-        Task<int> newcomers = KeepComingAsync(service, stop.Token);
+        using var door = new SemaphoreSlim(1);
+        Task<int> newcomers = KeepComingAsync(service, door, stop.Token);
 
         for (int i = 0; i < 5 * _scale; i++)
         {
@@ -36,7 +37,10 @@ public sealed class SteadySessionsTests
             await Deadline.UntilAsync(() => File.Exists(service.LogFile), () => service.Log);
         }
 
+        // Whoever logs in while there is no auth server is told to come again, and rightly.
+        await door.WaitAsync(TestContext.Current.CancellationToken);
         backends.RestartAuth();
+        _ = door.Release();
         for (int i = 0; i < Math.Max(1, _scale / 3); i++)
         {
             await UpgradeAsync(service);
@@ -97,13 +101,21 @@ public sealed class SteadySessionsTests
 
     /// <summary>Logs in, says something and leaves, again and again.</summary>
     /// <returns>How often.</returns>
-    private static async Task<int> KeepComingAsync(MailService service, CancellationToken stop)
+    private static async Task<int> KeepComingAsync(MailService service, SemaphoreSlim door, CancellationToken stop)
     {
         int count = 0;
         while (!stop.IsCancellationRequested)
         {
-            await using SteadyClient client = await service.LogInAsync(count++);
-            await client.ExchangeAsync(CancellationToken.None);
+            await door.WaitAsync(CancellationToken.None);
+            try
+            {
+                await using SteadyClient client = await service.LogInAsync(count++);
+                await client.ExchangeAsync(CancellationToken.None);
+            }
+            finally
+            {
+                _ = door.Release();
+            }
         }
 
         return count;
