@@ -54,6 +54,20 @@ internal sealed class MailService : IAsyncDisposable
     /// <summary>The process in charge, by the pid file.</summary>
     public int Master => int.Parse(File.ReadAllText(PidFile), CultureInfo.InvariantCulture);
 
+    /// <summary>Whether the pid file names a process, and another one than before.</summary>
+    public bool IsTakenOverFrom(int old)
+    {
+        try
+        {
+            return int.TryParse(File.ReadAllText(PidFile).TrimEnd(), NumberStyles.None, CultureInfo.InvariantCulture, out int pid) && pid != old;
+        }
+        catch (IOException)
+        {
+            // It is being renamed, or not written yet.
+            return false;
+        }
+    }
+
     /// <summary>Starts it and waits until it serves.</summary>
     /// <param name="backends">Whom clients are joined to.</param>
     /// <param name="main">More directives outside all blocks; <c>daemon off;</c> among them keeps it in the foreground.</param>

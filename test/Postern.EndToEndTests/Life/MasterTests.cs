@@ -201,7 +201,7 @@ public sealed class MasterTests
         await using SteadyClient held = await service.LogInAsync();
 
         service.Signal(MailService.Usr2);
-        await Deadline.UntilAsync(() => File.Exists(service.PidFile) && service.Master != old, () => service.Log);
+        await Deadline.UntilAsync(() => service.IsTakenOverFrom(old), () => service.Log);
         int fresh = service.Remember();
         Assert.Equal(old, int.Parse(await File.ReadAllTextAsync(service.PidFile + ".oldbin", TestContext.Current.CancellationToken), CultureInfo.InvariantCulture));
         await Deadline.UntilAsync(() => MailService.WorkersOf(fresh).Count == 1, () => service.Log);
@@ -210,7 +210,8 @@ public sealed class MasterTests
         MailService.Signal(fresh, MailService.Term);
         await Deadline.UntilAsync(() => !MailService.IsRunning(fresh), () => service.Log);
 
-        await Deadline.UntilAsync(() => File.Exists(service.PidFile) && service.Master == old, () => service.Log);
+        await Deadline.UntilAsync(() => service.IsTakenOverFrom(fresh), () => service.Log);
+        Assert.Equal(old, service.Master);
         await using SteadyClient client = await service.LogInAsync(1);
         await client.ExchangeAsync(TestContext.Current.CancellationToken);
         await held.ExchangeAsync(TestContext.Current.CancellationToken);

@@ -126,14 +126,11 @@ public sealed class SteadySessionsTests
     {
         int old = service.Master;
         service.Signal(MailService.Usr2);
-        await Deadline.UntilAsync(() => File.Exists(service.PidFile) && Pid(service.PidFile) is int pid && pid != old, () => service.Log);
+        await Deadline.UntilAsync(() => service.IsTakenOverFrom(old), () => service.Log);
         int fresh = service.Remember();
         await Deadline.UntilAsync(() => MailService.WorkersOf(fresh).Count == 1, () => service.Log);
         MailService.Signal(old, MailService.Winch);
         await service.LoggedAsync("stop accepting connections");
         MailService.Signal(old, MailService.Quit);
-
-        static int? Pid(string path) =>
-            int.TryParse(File.ReadAllText(path).TrimEnd(), NumberStyles.None, CultureInfo.InvariantCulture, out int pid) ? pid : null;
     }
 }
