@@ -6,17 +6,17 @@ namespace Postern.Config;
 /// </summary>
 public abstract class ConfigFiles
 {
-    [ThreadStatic]
     private static ConfigFiles? _current;
 
     /// <summary>
-    /// The files of the configuration that this thread is reading. Ambient, because what reads files stands at the end of long
-    /// chains that otherwise have nothing to do with where they come from.
+    /// The files of the configuration that this process is reading. Ambient, because what reads files stands at the end of long
+    /// chains that otherwise have nothing to do with where they come from; of the process and not of a thread, because keys are
+    /// read on a thread of their own. One configuration is read at a time wherever they do not come from the disk.
     /// </summary>
     public static ConfigFiles Current
     {
-        get => _current ?? DiskFiles.Instance;
-        set => _current = value;
+        get => Volatile.Read(ref _current) ?? DiskFiles.Instance;
+        set => Volatile.Write(ref _current, value);
     }
 
     /// <summary>The content of a configuration file.</summary>
