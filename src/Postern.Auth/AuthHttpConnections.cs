@@ -22,11 +22,11 @@ internal sealed class AuthHttpConnections : LoopTimer
     /// <summary>The one used last is at the end.</summary>
     private readonly List<Idle> _idle = [];
 
+    private bool _listening;
+
     public AuthHttpConnections(EventLoop loop)
     {
         _loop = loop;
-        loop.DrainingStarted += CloseAll;
-        loop.PlacesWanted += CloseAll;
     }
 
     /// <summary>An idle connection that was alive when last looked at, or null.</summary>
@@ -36,6 +36,7 @@ internal sealed class AuthHttpConnections : LoopTimer
         {
             Connection connection = _idle[^1].Connection;
             _idle.RemoveAt(_idle.Count - 1);
+            ListenIfNeeded();
             if (!connection.IsClosed && connection.EndIdle())
             {
                 return connection;
@@ -58,6 +59,7 @@ internal sealed class AuthHttpConnections : LoopTimer
 
         connection.BeginIdle();
         _idle.Add(new Idle(connection, _loop.Now));
+        ListenIfNeeded();
         if (!IsArmed)
         {
             _loop.Timers.Arm(this, _loop.Now, (long)_idleLimit.TotalMilliseconds);
@@ -74,6 +76,7 @@ internal sealed class AuthHttpConnections : LoopTimer
         }
 
         _idle.RemoveRange(0, old);
+        ListenIfNeeded();
         if (_idle.Count > 0)
         {
             _loop.Timers.Arm(this, _loop.Now, _idle[0].Since - oldest);
@@ -84,7 +87,32 @@ internal sealed class AuthHttpConnections : LoopTimer
     {
         _idle.ForEach(idle => idle.Connection.Close());
         _idle.Clear();
+        ListenIfNeeded();
         _loop.Timers.Cancel(this);
+    }
+
+    /// <summary>
+    /// Hears of the loop's wishes only while there is something to give up: the loop lives on after the configuration this
+    /// belongs to, and must not hold it.
+    /// </summary>
+    private void ListenIfNeeded()
+    {
+        if (_idle.Count > 0 == _listening)
+        {
+            return;
+        }
+
+        _listening = !_listening;
+        if (_listening)
+        {
+            _loop.DrainingStarted += CloseAll;
+            _loop.PlacesWanted += CloseAll;
+        }
+        else
+        {
+            _loop.DrainingStarted -= CloseAll;
+            _loop.PlacesWanted -= CloseAll;
+        }
     }
 
     private readonly record struct Idle(Connection Connection, long Since);

@@ -121,7 +121,7 @@ public sealed class ConfigReader
     {
         try
         {
-            byte[] content = File.ReadAllBytes(path);
+            byte[] content = ConfigFiles.Current.Read(path);
             if (!_files.Exists(file => file.Path == path))
             {
                 _files.Add(new ConfigFile(path, content));

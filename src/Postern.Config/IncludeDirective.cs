@@ -15,7 +15,7 @@ internal static class IncludeDirective
         }
 
         // no match is not an error: distributions include conf.d/*.conf on spec
-        foreach (string match in FileGlob.Expand(path))
+        foreach (string match in ConfigFiles.Current.Expand(path))
         {
             call.ReadFile(match);
         }

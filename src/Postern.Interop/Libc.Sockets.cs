@@ -22,6 +22,7 @@ public static unsafe partial class Libc
     public const int SO_RCVBUF = 8;
     public const int SO_KEEPALIVE = 9;
     public const int SO_REUSEPORT = 15;
+    public const int SO_ACCEPTCONN = 30;
 
     public const int IPPROTO_TCP = 6;
     public const int TCP_NODELAY = 1;
@@ -87,6 +88,9 @@ public static unsafe partial class Libc
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int setsockopt(int fd, int level, int name, int* value, uint length);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int getsockopt(int fd, int level, int name, int* value, uint* length);
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int getsockname(int fd, byte* address, uint* length);

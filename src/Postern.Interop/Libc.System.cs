@@ -36,6 +36,10 @@ public static unsafe partial class Libc
     [LibraryImport(Library, SetLastError = true)]
     public static partial int setpriority(int which, uint who, int priority);
 
+    /// <summary>Gives memory that was freed back to the kernel, but for the given bytes at the top (malloc_trim(3), glibc).</summary>
+    [LibraryImport(Library)]
+    public static partial int malloc_trim(nuint keep);
+
     /// <summary>signal(2) with <c>SIG_DFL</c> (0) or <c>SIG_IGN</c> (1).</summary>
     [LibraryImport(Library)]
     public static partial nint signal(int number, nint disposition);

@@ -6,14 +6,18 @@ using Postern.Interop;
 namespace Postern.Logging;
 
 /// <summary>
-/// All log targets of one configuration generation: opens them, shares a file that several servers name, reopens files for log rotation,
-/// closes them. Opening, reopening and disposing happen on one thread; writing on any.
+/// All log targets of one configuration generation: opens them, shares a file that several servers or an older generation name. Opening,
+/// committing and disposing happen on one thread; writing on any.
 /// </summary>
 /// <param name="time">The clock of the time stamps.</param>
+/// <param name="files">The files of the process.</param>
 /// <param name="hostName">Name of this host for syslog, lower case; null = ask the system.</param>
-public sealed class ErrorLogSet(TimeProvider time, string? hostName = null) : IDisposable
+public sealed class ErrorLogSet(TimeProvider time, LogFiles files, string? hostName = null) : IDisposable
 {
     private readonly Dictionary<string, FileTarget> _files = new(StringComparer.Ordinal);
+
+    /// <summary>Paths opened anew for files an older generation has open: theirs from <see cref="Commit"/> on.</summary>
+    private readonly Dictionary<FileTarget, int> _renewed = [];
     private readonly List<LogTarget> _others = [];
 
     /// <summary>Opens the targets of one place of the configuration.</summary>
@@ -43,32 +47,28 @@ public sealed class ErrorLogSet(TimeProvider time, string? hostName = null) : ID
     }
 
     /// <summary>
-    /// Opens all files again by their paths (signal USR1, after log rotation). A file that cannot be opened stays as it was.
+    /// The configuration is in force: files an older one has open are replaced by what stands under their paths now, as after a rotation.
     /// </summary>
-    /// <returns>One <c>open() "PATH" failed (…)</c> per failure, for the caller to log at level emerg.</returns>
-    public IReadOnlyList<string> Reopen()
+    public void Commit()
     {
-        List<string> errors = [];
-        foreach ((string path, FileTarget file) in _files)
+        foreach ((FileTarget file, int fresh) in _renewed)
         {
-            int errno = file.Reopen();
-            if (errno != 0)
-            {
-                errors.Add(OpenFailed(path, errno));
-            }
+            // dup3(2) of two open descriptors fails only in a race with open(2); the old file stays in use then.
+            _ = file.Replace(fresh);
         }
 
-        return errors;
+        _renewed.Clear();
     }
 
-    /// <summary>Closes everything; no thread writes to a log of this set any more.</summary>
+    /// <summary>Gives up what was not committed. What is shared stays open as long as somebody logs to it.</summary>
     public void Dispose()
     {
-        foreach (FileTarget file in _files.Values)
+        foreach (int fresh in _renewed.Values)
         {
-            file.Dispose();
+            _ = Libc.close(fresh);
         }
 
+        _renewed.Clear();
         _files.Clear();
         foreach (LogTarget target in _others)
         {
@@ -86,12 +86,22 @@ public sealed class ErrorLogSet(TimeProvider time, string? hostName = null) : ID
         {
             if (!_files.TryGetValue(settings.Path, out FileTarget? file))
             {
-                file = FileTarget.Open(settings.Path, out int errno);
-                if (file is null)
+                file = files.Find(settings.Path, out int fresh);
+                if (fresh < 0)
                 {
                     target = null;
-                    error = OpenFailed(settings.Path, errno);
+                    error = OpenFailed(settings.Path, -fresh);
                     return false;
+                }
+
+                if (file is null)
+                {
+                    file = new FileTarget(fresh);
+                    files.Add(settings.Path, file);
+                }
+                else
+                {
+                    _renewed.Add(file, fresh);
                 }
 
                 _files.Add(settings.Path, file);
@@ -121,7 +131,7 @@ public sealed class ErrorLogSet(TimeProvider time, string? hostName = null) : ID
         _ => fault.HResult & 0xFFFF,
     });
 
-    private static string OpenFailed(string path, int errno)
+    internal static string OpenFailed(string path, int errno)
     {
         LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
         line.Append("open() \""u8);

@@ -17,15 +17,9 @@ internal abstract class LogTarget : IDisposable
 }
 
 /// <summary>Standard error. A failing write has nowhere to be reported.</summary>
-internal sealed class StandardErrorTarget : LogTarget
+internal sealed class StandardErrorTarget : QueuedTarget
 {
-    private const int StandardError = 2;
-
-    public override int Write(LogLevel level, ReadOnlySpan<byte> line)
-    {
-        _ = Libc.write(StandardError, line);
-        return 0;
-    }
+    protected override int Descriptor => 2;
 
     public override void Dispose()
     {
@@ -33,52 +27,29 @@ internal sealed class StandardErrorTarget : LogTarget
 }
 
 /// <summary>
-/// A file opened for appending: one write(2) per line, so that lines of several threads and processes do not mix. A full disk loses lines,
-/// nothing else.
+/// A file opened for appending: whole lines in each write(2), so that those of several threads and processes do not mix. A full disk loses
+/// lines, nothing else.
 /// </summary>
-internal sealed class FileTarget : LogTarget
+internal sealed class FileTarget : QueuedTarget
 {
-    private const int OpenFlags = Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_CLOEXEC;
-    private const int Mode = 0x1a4; // 0644
-
-    private readonly string _path;
     private int _fd;
 
-    private FileTarget(string path, int fd)
+    /// <param name="fd">Open for appending; this object closes it, at the latest when nobody refers to it any more.</param>
+    public FileTarget(int fd)
     {
-        _path = path;
         _fd = fd;
     }
 
-    /// <returns>Null with the errno if the file cannot be opened.</returns>
-    public static FileTarget? Open(string path, out int errno)
-    {
-        int fd = Libc.open(path, OpenFlags, Mode);
-        errno = fd < 0 ? Marshal.GetLastPInvokeError() : 0;
-        return fd < 0 ? null : new FileTarget(path, fd);
-    }
+    ~FileTarget() => Close();
 
-    public override int Write(LogLevel level, ReadOnlySpan<byte> line)
-    {
-        int fd = Volatile.Read(ref _fd);
-        if (fd >= 0)
-        {
-            _ = Libc.write(fd, line);
-        }
+    protected override int Descriptor => Volatile.Read(ref _fd);
 
-        return 0;
-    }
-
-    /// <summary>Opens the path again and puts the new file under the old number, so that no writer meets a closed one.</summary>
+    /// <summary>Puts another file under the old number, so that no writer meets a closed one.</summary>
+    /// <param name="fresh">The other file, closed in any case.</param>
     /// <returns>0, or the errno; the old file stays in use then.</returns>
-    public int Reopen()
+    public int Replace(int fresh)
     {
-        int fresh = Libc.open(_path, OpenFlags, Mode);
-        if (fresh < 0)
-        {
-            return Marshal.GetLastPInvokeError();
-        }
-
+        Flush();
         int errno = Libc.log_dup3(fresh, _fd, Libc.O_CLOEXEC) < 0 ? Marshal.GetLastPInvokeError() : 0;
         _ = Libc.close(fresh);
         return errno;
@@ -86,6 +57,12 @@ internal sealed class FileTarget : LogTarget
 
     /// <summary>The caller sees to it that no thread writes any more.</summary>
     public override void Dispose()
+    {
+        Close();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Close()
     {
         int fd = Interlocked.Exchange(ref _fd, -1);
         if (fd >= 0)

@@ -39,6 +39,8 @@ internal sealed class SyslogTarget : LogTarget
         _server = settings.Server?.ToString() ?? "unix:" + settings.UnixPath;
     }
 
+    ~SyslogTarget() => Close();
+
     public override string FailureText => $"while logging to syslog, server: {_server}";
 
     public override int Write(LogLevel level, ReadOnlySpan<byte> line)
@@ -60,6 +62,8 @@ internal sealed class SyslogTarget : LogTarget
             _disposed = true;
             Close();
         }
+
+        GC.SuppressFinalize(this);
     }
 
     /// <summary>A failure closes the socket; the next line opens another one, so a restarted syslog daemon is found again.</summary>

@@ -39,6 +39,12 @@ public sealed record MainSettings
     /// <summary><c>worker_priority</c> (nice value).</summary>
     public int WorkerPriority { get; init; }
 
+    /// <summary><c>worker_cpu_affinity</c>; null = the kernel chooses.</summary>
+    public CpuAffinity? CpuAffinity { get; init; }
+
+    /// <summary><c>env</c>: names and <c>NAME=value</c>, in order.</summary>
+    public IReadOnlyList<string> Environment { get; init; } = [];
+
     /// <summary><c>working_directory</c>, or null.</summary>
     public string? WorkingDirectory { get; init; }
 

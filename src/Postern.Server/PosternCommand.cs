@@ -36,6 +36,9 @@ public sealed class PosternCommand(
 
         """;
 
+    /// <summary>Leaves out warnings about the configuration.</summary>
+    public bool ErrorsOnly { get; init; }
+
     /// <param name="arguments">Without the program's name.</param>
     /// <returns>The exit code.</returns>
     public int Execute(IReadOnlyList<string> arguments)
@@ -160,7 +163,7 @@ public sealed class PosternCommand(
     /// <summary>Notices are for the log only.</summary>
     private void Show(IEnumerable<ConfigMessage> messages)
     {
-        foreach (ConfigMessage message in messages.Where(message => message.Severity != ConfigSeverity.Notice))
+        foreach (ConfigMessage message in messages.Where(message => ErrorsOnly ? message.IsError : message.Severity != ConfigSeverity.Notice))
         {
             streams.Error(MessagePrefix + message.Render());
         }

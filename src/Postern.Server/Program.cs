@@ -1,8 +1,31 @@
+using Postern.Config;
 using Postern.Interop;
 using Postern.Server;
 using Postern.Server.Demonstration;
+using Postern.Server.Processes;
 using Postern.Server.Running;
 
+ProcessSignals.Block();
+switch (ProcessRole.Current.Kind)
+{
+    case ProcessKind.Master:
+        return MasterProcess.Run();
+    case ProcessKind.Worker:
+        return WorkerProcess.Run(args);
+    case ProcessKind.Loader:
+        return LoaderProcess.Run(args);
+    case ProcessKind.Command:
+    default:
+        break;
+}
+
 StandardStreams streams = StandardStreams.OfProcess();
-using PosternServer server = new(streams);
-return new PosternCommand(server, _ => DemoCommand.Run(streams), () => OpenSsl.VersionText, streams).Execute(args);
+PosternServer server = new(streams);
+if (Libc.geteuid() == 0)
+{
+    // It may become a master, whose worker reads the same configuration.
+    ConfigFiles.Current = server.Recorded;
+}
+
+// Whoever started the detached process has printed warnings already.
+return new PosternCommand(server, _ => DemoCommand.Run(streams), () => OpenSsl.VersionText, streams) { ErrorsOnly = Detachment.IsDetached }.Execute(args);

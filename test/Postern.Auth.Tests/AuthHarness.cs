@@ -10,7 +10,7 @@ namespace Postern.Auth.Tests;
 internal sealed class AuthHarness : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
-    private readonly ErrorLogSet _logs = new(TimeProvider.System, "test");
+    private readonly ErrorLogSet _logs = new(TimeProvider.System, new LogFiles(), "test");
     private readonly AuthHttpClient _auth;
 
     public AuthHarness(AuthHttpSettings? settings = null, int maxConnections = int.MaxValue)

@@ -124,7 +124,7 @@ public partial class ErrorLogTests
         log.Write(LogLevel.Info, "before"u8);
         File.Move(test.Path("a.log"), test.Path("a.log.1"));
         log.Write(LogLevel.Info, "between"u8);
-        Assert.Empty(test.Set.Reopen());
+        Assert.Empty(test.Files.Reopen());
         log.Write(LogLevel.Info, "after"u8);
         Assert.Equal(["before", "between"], Messages(test.Read("a.log.1")));
         Assert.Equal(["after"], Messages(test.Read("a.log")));
@@ -137,19 +137,44 @@ public partial class ErrorLogTests
         Directory.CreateDirectory(test.Path("sub"));
         ErrorLog log = test.Open(test.File("sub/a.log", LogLevel.Info));
         Directory.Move(test.Path("sub"), test.Path("moved"));
-        Assert.Equal([$"open() \"{test.Path("sub/a.log")}\" failed (2: No such file or directory)"], test.Set.Reopen());
+        Assert.Equal([$"open() \"{test.Path("sub/a.log")}\" failed (2: No such file or directory)"], test.Files.Reopen());
         log.Write(LogLevel.Info, "kept"u8);
         Assert.Equal(["kept"], Messages(test.Read("moved/a.log")));
     }
 
     [Fact]
-    public void Dispose_LaterWrite_IsLostQuietly()
+    public void Commit_RotatedFile_OlderLogsFollow()
     {
         using TestLog test = new();
-        ErrorLog log = test.Open(test.File("a.log", LogLevel.Info), Syslog(new IPEndPoint(IPAddress.Loopback, 1)));
-        test.Set.Dispose();
-        log.Write(LogLevel.Info, "late"u8);
-        Assert.Equal("", test.Read("a.log"));
+        ErrorLog old = test.Open(test.File("a.log", LogLevel.Info));
+        old.Write(LogLevel.Info, "before"u8);
+        File.Move(test.Path("a.log"), test.Path("a.log.1"));
+
+        using ErrorLogSet next = new(test.Time, test.Files);
+        Assert.True(next.TryOpen([test.File("a.log", LogLevel.Info)], out ErrorLog? log, out _));
+        old.Write(LogLevel.Info, "not yet"u8);
+        next.Commit();
+        old.Write(LogLevel.Info, "old"u8);
+        log.Write(LogLevel.Info, "new"u8);
+
+        Assert.Equal(["before", "not yet"], Messages(test.Read("a.log.1")));
+        Assert.Equal(["old", "new"], Messages(test.Read("a.log")));
+    }
+
+    [Fact]
+    public void Dispose_NeverCommitted_LeavesTheOlderLogAlone()
+    {
+        using TestLog test = new();
+        ErrorLog old = test.Open(test.File("a.log", LogLevel.Info));
+        File.Move(test.Path("a.log"), test.Path("a.log.1"));
+
+        using (ErrorLogSet next = new(test.Time, test.Files))
+        {
+            Assert.True(next.TryOpen([test.File("a.log", LogLevel.Info)], out _, out _));
+        }
+
+        old.Write(LogLevel.Info, "kept"u8);
+        Assert.Equal(["kept"], Messages(test.Read("a.log.1")));
     }
 
     [Fact]

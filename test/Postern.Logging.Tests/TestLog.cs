@@ -9,11 +9,13 @@ internal sealed class TestLog : IDisposable
     public TestLog()
     {
         Time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 2, 15, 20, 25, 900, TimeSpan.Zero));
-        Set = new ErrorLogSet(Time, "mx.example.test");
+        Set = new ErrorLogSet(Time, Files, "mx.example.test");
         Folder = Directory.CreateTempSubdirectory("postern-log").FullName;
     }
 
     public FakeTimeProvider Time { get; }
+
+    public LogFiles Files { get; } = new();
 
     public ErrorLogSet Set { get; }
 

@@ -15,7 +15,7 @@ internal sealed class SessionHarness : IDisposable
     private static readonly Lazy<(TlsContext Server, TlsContext Client)> _tls = new(CreateTls);
 
     private readonly TemporaryFolder _folder = new();
-    private readonly ErrorLogSet _logs = new(TimeProvider.System, "test");
+    private readonly ErrorLogSet _logs = new(TimeProvider.System, new LogFiles(), "test");
     private readonly MailServer _server;
 
     public SessionHarness(

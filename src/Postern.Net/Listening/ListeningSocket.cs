@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Postern.Interop;
 
 namespace Postern.Net.Listening;
@@ -47,27 +48,85 @@ public sealed unsafe class ListeningSocket : IDisposable
         }
         catch
         {
-            socket.Dispose();
+            socket.Close(removeFile: true);
             throw;
         }
     }
 
-    /// <summary>The descriptor loop number <paramref name="loop"/> accepts from.</summary>
-    public int DescriptorFor(int loop) => _descriptors[loop % _descriptors.Count];
+    /// <summary>All descriptors, in the order of the loops.</summary>
+    public IReadOnlyList<int> Descriptors => _descriptors;
+
+    /// <summary>Takes descriptors another process has bound and listens on; they are this object's then.</summary>
+    /// <param name="plan">What they are bound to.</param>
+    /// <param name="descriptors">At least one, in the order of the loops.</param>
+    /// <param name="loops">Number of loops that will accept; missing ones are bound beside those there are.</param>
+    /// <exception cref="SystemCallException">One that is missing cannot be bound.</exception>
+    public static ListeningSocket Adopt(ListenPlan plan, IReadOnlyList<int> descriptors, int loops)
+    {
+        var socket = new ListeningSocket(plan);
+        socket._descriptors.AddRange(descriptors);
+        if (plan.Socket.Settings.Address.Family != AddressFamilyKind.Unix && descriptors.Count < loops)
+        {
+            socket.AllowSharing();
+            while (socket._descriptors.Count < loops)
+            {
+                socket.Bind(sharesBefore: true, sharesAfter: true);
+            }
+        }
+
+        // The queue's length may have changed.
+        socket.ListenAll();
+        return socket;
+    }
+
+    /// <summary>What a listening descriptor is bound to; null if it is no socket of a family we know, or does not listen.</summary>
+    public static EndpointAddress? AddressOf(int descriptor)
+    {
+        byte* buffer = stackalloc byte[Libc.SockaddrBytes];
+        uint length = Libc.SockaddrBytes;
+        int listens = 0;
+        uint size = sizeof(int);
+        if (Libc.getsockopt(descriptor, Libc.SOL_SOCKET, Libc.SO_ACCEPTCONN, &listens, &size) != 0
+            || listens == 0
+            || Libc.getsockname(descriptor, buffer, &length) != 0)
+        {
+            return null;
+        }
+
+        var address = new ReadOnlySpan<byte>(buffer, (int)length);
+        return BitConverter.ToUInt16(address) switch
+        {
+            Libc.AF_INET or Libc.AF_INET6 => SocketAddresses.Read(address),
+            Libc.AF_UNIX => EndpointAddress.FromUnixPath(Encoding.UTF8.GetString(address[2..].TrimEnd((byte)0))),
+            _ => null,
+        };
+    }
+
+    /// <summary>
+    /// The descriptors loop number <paramref name="loop"/> accepts from: one, unless more were inherited than there are loops, whose
+    /// clients would wait for ever.
+    /// </summary>
+    public IEnumerable<int> DescriptorsFor(int loop, int loops) => Address.Family == AddressFamilyKind.Unix
+        ? _descriptors
+        : _descriptors.Where((_, index) => index % loops == loop);
 
     /// <summary>Lets other sockets of ours be bound to the same port.</summary>
     public void AllowSharing() =>
         _descriptors.ForEach(descriptor => Set(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1, "SO_REUSEPORT"));
 
     /// <summary>Closes the descriptors and removes a unix socket's file.</summary>
-    public void Dispose()
+    public void Dispose() => Close(removeFile: true);
+
+    /// <summary>Closes the descriptors.</summary>
+    /// <param name="removeFile">Whether a unix socket's file goes, too.</param>
+    public void Close(bool removeFile)
     {
         foreach (int descriptor in _descriptors)
         {
             _ = Libc.close(descriptor);
         }
 
-        if (_descriptors.Count > 0 && Address.Family == AddressFamilyKind.Unix)
+        if (removeFile && _descriptors.Count > 0 && Address.Family == AddressFamilyKind.Unix)
         {
             // The file may be gone already; there is nothing else to do about it at the end.
             _ = Libc.unlink(Address.UnixPath);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Postern.Config;
 using Postern.Interop;
 
 namespace Postern.Net.Tls;
@@ -28,6 +29,11 @@ public sealed unsafe class KeyPassphrases
     /// <returns>Null if there is a fault.</returns>
     public static KeyPassphrases? TryRead(string path, out string fault)
     {
+        if (ConfigFiles.Current.TryReadSecret(path) is { } content)
+        {
+            return FromContent(content, path, out fault);
+        }
+
         int file = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
         if (file < 0)
         {
@@ -70,6 +76,41 @@ public sealed unsafe class KeyPassphrases
 
     /// <summary>Never the passphrases.</summary>
     public override string ToString() => nameof(KeyPassphrases);
+
+    /// <param name="content">The whole file; wiped.</param>
+    private static KeyPassphrases? FromContent(byte[] content, string path, out string fault)
+    {
+        var passphrases = new KeyPassphrases();
+        fault = "";
+        ReadOnlySpan<byte> rest = content;
+        while (!rest.IsEmpty && fault.Length == 0)
+        {
+            int end = rest.IndexOf((byte)'\n');
+            ReadOnlySpan<byte> line = end < 0 ? rest : rest[..end];
+            rest = end < 0 ? [] : rest[(end + 1)..];
+            if (line.Length >= BufferBytes)
+            {
+                fault = $"too long line in \"{path}\"";
+                break;
+            }
+
+            passphrases.Add(line);
+        }
+
+        CryptographicOperations.ZeroMemory(content);
+        if (fault.Length > 0)
+        {
+            passphrases.Clear();
+            return null;
+        }
+
+        if (passphrases._lines.Count == 0)
+        {
+            passphrases._lines.Add([]);
+        }
+
+        return passphrases;
+    }
 
     /// <returns>The fault, or nothing.</returns>
     private string Read(int file, string path, byte[] buffer)

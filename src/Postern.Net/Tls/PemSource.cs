@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text;
+using Postern.Config;
 using Postern.Interop;
 
 namespace Postern.Net.Tls;
@@ -51,7 +53,7 @@ internal sealed unsafe class PemSource : IDisposable
         }
         else
         {
-            pem.Bio = Libcrypto.BIO_new_file(source, "r");
+            pem.OpenPath(source);
         }
 
         return pem.Bio != 0 ? pem : throw TlsContextFactory.Failure($"cannot load {what} \"{Shown(source)}\": BIO_new_file() failed");
@@ -59,14 +61,13 @@ internal sealed unsafe class PemSource : IDisposable
 
     /// <summary>As <see cref="Open"/>, where <c>data:</c> has no meaning.</summary>
     /// <exception cref="TlsSettingsException"><c>cannot load WHAT "PATH": BIO_new_file() failed</c>.</exception>
-    public static PemSource OpenFile(string path, string what)
-    {
-        Libcrypto.ERR_clear_error();
-        nint bio = Libcrypto.BIO_new_file(path, "r");
-        return bio != 0
-            ? new PemSource { Bio = bio }
-            : throw TlsContextFactory.Failure($"cannot load {what} \"{path}\": BIO_new_file() failed");
-    }
+    public static PemSource OpenFile(string path, string what) =>
+        TryOpenFile(path) ?? throw TlsContextFactory.Failure($"cannot load {what} \"{path}\": BIO_new_file() failed");
+
+    /// <summary>As <see cref="OpenFile"/>, in the words for <c>ssl_dhparam</c>.</summary>
+    /// <exception cref="TlsSettingsException"><c>BIO_new_file("PATH") failed</c>.</exception>
+    public static PemSource OpenParameters(string path) =>
+        TryOpenFile(path) ?? throw TlsContextFactory.Failure($"BIO_new_file(\"{path}\") failed");
 
     /// <summary>
     /// After a PEM function found nothing more: whether that was the end of the text, and not something broken. "No start line" is
@@ -98,6 +99,30 @@ internal sealed unsafe class PemSource : IDisposable
             NativeMemory.Free(_data);
             _data = null;
         }
+    }
+
+    private static PemSource? TryOpenFile(string path)
+    {
+        var pem = new PemSource();
+        Libcrypto.ERR_clear_error();
+        pem.OpenPath(path);
+        return pem.Bio != 0 ? pem : null;
+    }
+
+    /// <summary>The bytes somebody read for us, or else the file itself.</summary>
+    private void OpenPath(string path)
+    {
+        if (ConfigFiles.Current.TryReadSecret(path) is not { } content)
+        {
+            Bio = Libcrypto.BIO_new_file(path, "r");
+            return;
+        }
+
+        _length = content.Length;
+        _data = (byte*)NativeMemory.Alloc((nuint)Math.Max(1, _length));
+        content.CopyTo(new Span<byte>(_data, _length));
+        CryptographicOperations.ZeroMemory(content);
+        Bio = Libcrypto.BIO_new_mem_buf(_data, _length);
     }
 
     private void OpenData(string text)

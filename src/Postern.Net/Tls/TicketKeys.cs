@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
+using Postern.Config;
 using Postern.Interop;
 
 namespace Postern.Net.Tls;
@@ -52,6 +53,13 @@ internal sealed class TicketKey
     /// <exception cref="TlsSettingsException">It cannot be read, or has another size.</exception>
     public static unsafe TicketKey Load(string path)
     {
+        if (ConfigFiles.Current.TryReadSecret(path) is { } content)
+        {
+            return content.Length is ShortBytes or LongBytes
+                ? new TicketKey(content)
+                : throw TlsSettingsException.AtEndOfBlock($"\"{path}\" must be 48 or 80 bytes");
+        }
+
         int descriptor = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
         if (descriptor < 0)
         {

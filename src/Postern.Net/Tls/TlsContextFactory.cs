@@ -244,16 +244,10 @@ public static unsafe class TlsContextFactory
             return;
         }
 
-        Libcrypto.ERR_clear_error();
-        nint bio = Libcrypto.BIO_new_file(path, "r");
-        if (bio == 0)
-        {
-            throw Failure($"BIO_new_file(\"{path}\") failed");
-        }
+        using PemSource pem = PemSource.OpenParameters(path);
 
         // The names of the calls in messages are those nginx prints.
-        nint parameters = Libcrypto.PEM_read_bio_Parameters(bio, 0);
-        _ = Libcrypto.BIO_free(bio);
+        nint parameters = Libcrypto.PEM_read_bio_Parameters(pem.Bio, 0);
         if (parameters == 0 || Marshal.PtrToStringUTF8(Libcrypto.EVP_PKEY_get0_type_name(parameters)) is not ("DH" or "DHX"))
         {
             Libcrypto.EVP_PKEY_free(parameters);

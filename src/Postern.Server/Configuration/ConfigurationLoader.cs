@@ -67,6 +67,8 @@ public static class ConfigurationLoader
             WorkerRlimitNofile = main.GetOwn(MainDirectives.WorkerRlimitNofile),
             WorkerRlimitCore = main.GetOwn(MainDirectives.WorkerRlimitCore),
             WorkerPriority = main.GetOwn(MainDirectives.WorkerPriority),
+            CpuAffinity = main.GetOwn(MainDirectives.Affinity),
+            Environment = main.GetOwn(MainDirectives.EnvironmentVariables),
             WorkingDirectory = main.GetOwn(MainDirectives.WorkingDirectory),
             Servers = main.GetOwn(MailDirectives.Servers),
         };
@@ -79,6 +81,14 @@ public static class ConfigurationLoader
         {
             yield return Emerg("no \"events\" section in configuration");
             yield break;
+        }
+
+        if (settings.CpuAffinity is { Automatic: false, Masks.Count: > 1 } affinity && affinity.Masks.Count != settings.WorkerProcesses)
+        {
+            yield return new ConfigMessage(
+                ConfigSeverity.Warn,
+                "the number of \"worker_processes\" is not equal to the number of \"worker_cpu_affinity\" masks, using last mask for remaining worker processes",
+                ConfigPosition.None);
         }
 
         int sockets = CountSockets([.. settings.Servers.SelectMany(server => server.Listen)]);

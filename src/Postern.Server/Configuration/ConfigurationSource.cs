@@ -1,4 +1,6 @@
 using System.Net;
+using Postern.Config;
+using Postern.Server.Processes;
 
 namespace Postern.Server.Configuration;
 
@@ -18,7 +20,11 @@ public sealed record ConfigurationSource
     public string? ErrorLog { get; init; }
 
     /// <summary>Addresses of a host name, empty if there are none.</summary>
-    public Func<string, IReadOnlyList<IPAddress>> ResolveHost { get; init; } = HostResolver.Resolve;
+    public Func<string, IReadOnlyList<IPAddress>> ResolveHost { get; init; } = ResolveRecorded;
+
+    /// <summary>A worker without privileges knows the same addresses as whoever read the configuration first.</summary>
+    private static IReadOnlyList<IPAddress> ResolveRecorded(string name) =>
+        ConfigFiles.Current is RecordedFiles recorded ? recorded.Resolve(name) : HostResolver.Resolve(name);
 
     /// <summary>The prefix as an absolute path that ends with <c>/</c>.</summary>
     public string PrefixDirectory

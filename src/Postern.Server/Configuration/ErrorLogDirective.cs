@@ -1,3 +1,4 @@
+using System.Text;
 using Postern.Config;
 using Postern.Logging;
 using Postern.Sessions;
@@ -59,8 +60,7 @@ internal static class ErrorLogDirective
         string target = call.Arguments[0];
         if (target.StartsWith(MemoryScheme, StringComparison.Ordinal))
         {
-            call.Error("nginx was built without debug support");
-            return null;
+            return ReadMemory(call, target[MemoryScheme.Length..]);
         }
 
         if (target.StartsWith(SyslogScheme, StringComparison.Ordinal))
@@ -71,6 +71,21 @@ internal static class ErrorLogDirective
         }
 
         return FileOrStandardError(target, call.Environment);
+    }
+
+    /// <summary>A cyclic buffer in each process, for whoever looks at it with a debugger.</summary>
+    private static ErrorLogSettings? ReadMemory(DirectiveCall call, string text)
+    {
+        // The longest line and what nginx writes in front, where the directive stands among it.
+        const int Overhead = 2099;
+        long least = Overhead + Encoding.UTF8.GetByteCount(call.Position.File ?? "");
+        if (ValueParsers.Size(text) is long size && size >= least)
+        {
+            return new ErrorLogSettings { Kind = ErrorLogTargetKind.Memory, MemoryBytes = size };
+        }
+
+        call.Error($"invalid buffer size \"{text}\"");
+        return null;
     }
 
     private static ErrorLogSettings FileOrStandardError(string target, ConfigEnvironment environment) => target is "stderr" or ""

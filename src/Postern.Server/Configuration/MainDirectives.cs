@@ -18,11 +18,12 @@ internal static class MainDirectives
     public static readonly Slot<bool> Daemon = new(true);
     public static readonly Slot<bool> MasterProcess = new(true);
     public static readonly Slot<string?> PidFile = new(null);
+    public static readonly Slot<CpuAffinity?> Affinity = new(null);
+    public static readonly Slot<IReadOnlyList<string>> EnvironmentVariables = new([]);
 
     private const int MaxCpus = 1024;
 
     private static readonly Slot<bool> _foreignSeen = new(false);
-    private static readonly Slot<bool> _cpuAffinity = new(false);
     private static readonly Slot<bool> _sslEngine = new(false);
 
     // Knobs of parts that are built differently here; the configuration may turn them, docs/parity.md lists them.
@@ -36,7 +37,7 @@ internal static class MainDirectives
     [
         Directive.Custom("user", ConfigContexts.Main, 1, 2, ReadUser),
         Directive.Once("worker_processes", ConfigContexts.Main, WorkerProcesses, ReadWorkerProcesses),
-        Directive.Once("worker_cpu_affinity", ConfigContexts.Main, 1, Directive.AnyNumber, _cpuAffinity, ReadCpuAffinity),
+        Directive.Once("worker_cpu_affinity", ConfigContexts.Main, 1, Directive.AnyNumber, Affinity, ReadCpuAffinity),
         Directive.Once("worker_priority", ConfigContexts.Main, WorkerPriority, ReadPriority),
         Directive.Once("worker_rlimit_nofile", ConfigContexts.Main, WorkerRlimitNofile, ReadRlimitNofile),
         Directive.Once("worker_rlimit_core", ConfigContexts.Main, WorkerRlimitCore, ReadRlimitCore),
@@ -113,7 +114,7 @@ internal static class MainDirectives
 
     private static void ReadCpuAffinity(DirectiveCall call)
     {
-        call.Scope.Set(_cpuAffinity, true);
+        call.Scope.Set(Affinity, null);
         IEnumerable<string> masks = call.Arguments;
         if (call.Arguments[0] == "auto")
         {
@@ -135,7 +136,7 @@ internal static class MainDirectives
             }
         }
 
-        call.Warn("\"worker_cpu_affinity\" is not supported, ignored");
+        call.Scope.Set(Affinity, new CpuAffinity(call.Arguments[0] == "auto", [.. masks]));
     }
 
     private static string? FindMaskFault(string mask)
@@ -189,14 +190,8 @@ internal static class MainDirectives
         }
     }
 
-    /// <summary>There is no second process whose environment could be cleaned; TZ is kept in any case.</summary>
-    private static void ReadEnv(DirectiveCall call)
-    {
-        if (call.Arguments[0] != "TZ")
-        {
-            call.Warn("\"env\" is not supported, ignored: the environment is kept as inherited");
-        }
-    }
+    /// <summary>For workers of a master; a process that serves by itself keeps the environment it was started with.</summary>
+    private static void ReadEnv(DirectiveCall call) => call.Scope.Append(EnvironmentVariables, call.Arguments[0]);
 
     private static void ReadLoadModule(DirectiveCall call)
     {

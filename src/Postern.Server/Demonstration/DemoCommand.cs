@@ -43,7 +43,7 @@ internal static class DemoCommand
     private static int Serve(StandardStreams streams, DemoServers servers)
     {
         MainSettings settings = CreateSettings(servers, SelfSignedCertificate.Create("localhost", "DNS:localhost,IP:127.0.0.1"));
-        using var server = new PosternServer(streams, notice => Show(streams, notice)) { Started = () => streams.Output(Instructions) };
+        var server = new PosternServer(streams, notice => Show(streams, notice)) { Started = () => streams.Output(Instructions) };
         int status = server.Run(settings, [], new CommandLine());
         if (status == 0)
         {

@@ -32,13 +32,15 @@ internal sealed class Generation : IDisposable
 
     /// <summary>Opens logs and certificates.</summary>
     /// <param name="settings">The configuration.</param>
+    /// <param name="files">The log files of the process.</param>
     /// <param name="observer">Hears of logins; null = nobody.</param>
     /// <param name="faults">What could not be opened, in nginx's words.</param>
     /// <returns>Null if anything is wrong; nothing is left open then.</returns>
-    public static Generation? TryBuild(MainSettings settings, Action<LoginNotice>? observer, out List<ConfigMessage> faults)
+    public static Generation? TryBuild(
+        MainSettings settings, LogFiles files, Action<LoginNotice>? observer, out List<ConfigMessage> faults)
     {
         faults = [];
-        var logs = new ErrorLogSet(TimeProvider.System);
+        var logs = new ErrorLogSet(TimeProvider.System, files);
         if (!logs.TryOpen(settings.ErrorLogs, out ErrorLog? log, out string? error))
         {
             faults.Add(Fault(error));

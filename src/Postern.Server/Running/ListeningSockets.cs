@@ -1,3 +1,4 @@
+using Postern.Interop;
 using Postern.Net;
 using Postern.Net.Listening;
 
@@ -12,8 +13,34 @@ internal sealed class ListeningSockets : IDisposable
     private static readonly TimeSpan _bindPause = TimeSpan.FromMilliseconds(500);
 
     private readonly Dictionary<EndpointAddress, ListeningSocket> _sockets = [];
+    private readonly Dictionary<EndpointAddress, List<int>> _inherited = [];
+
+    /// <summary>Another process listens on the unix sockets, too, or will: their files stay when they are closed here.</summary>
+    public bool KeepFiles { get; set; }
 
     public IEnumerable<ListeningSocket> All => _sockets.Values;
+
+    /// <summary>
+    /// Takes sockets another process has opened. The next <see cref="TryOpen"/> uses those it wants and closes the others.
+    /// </summary>
+    public void Inherit(IEnumerable<int> descriptors)
+    {
+        foreach (int descriptor in descriptors)
+        {
+            if (ListeningSocket.AddressOf(descriptor) is not { } address)
+            {
+                _ = Libc.close(descriptor);
+                continue;
+            }
+
+            if (!_inherited.TryGetValue(address, out List<int>? sockets))
+            {
+                _inherited.Add(address, sockets = []);
+            }
+
+            sockets.Add(descriptor);
+        }
+    }
 
     public ListeningSocket? Find(ListenPlan plan) => _sockets.GetValueOrDefault(plan.Socket.Settings.Address);
 
@@ -25,6 +52,16 @@ internal sealed class ListeningSockets : IDisposable
     public bool TryOpen(IReadOnlyList<ListenPlan> plans, int loops, Action<string, bool> report, out List<ListeningSocket> opened)
     {
         opened = [];
+        try
+        {
+            AdoptInherited(plans, loops);
+        }
+        catch (SystemCallException e)
+        {
+            report(e.Message, true);
+            return false;
+        }
+
         for (int attempt = 1; ; attempt++)
         {
             bool busy = false;
@@ -76,14 +113,36 @@ internal sealed class ListeningSockets : IDisposable
     /// <summary>Takes the socket out; the caller closes it once no loop uses it.</summary>
     public void Forget(ListeningSocket socket) => _sockets.Remove(socket.Plan.Socket.Settings.Address);
 
+    /// <summary>Closes a socket no loop uses any more.</summary>
+    public void Close(ListeningSocket socket) => socket.Close(removeFile: !KeepFiles);
+
     public void Dispose()
     {
         foreach (ListeningSocket socket in _sockets.Values)
         {
-            socket.Dispose();
+            Close(socket);
         }
 
         _sockets.Clear();
+    }
+
+    private void AdoptInherited(IReadOnlyList<ListenPlan> plans, int loops)
+    {
+        foreach (ListenPlan plan in plans)
+        {
+            EndpointAddress address = plan.Socket.Settings.Address;
+            if (Find(plan) is null && _inherited.Remove(address, out List<int>? sockets))
+            {
+                _sockets.Add(address, ListeningSocket.Adopt(plan, sockets, loops));
+            }
+        }
+
+        foreach (int unused in _inherited.Values.SelectMany(sockets => sockets))
+        {
+            _ = Libc.close(unused);
+        }
+
+        _inherited.Clear();
     }
 
     /// <summary>Whether the socket has the plan's port: the kernel lets a wildcard and own sockets share it only if all agree.</summary>
@@ -97,7 +156,7 @@ internal sealed class ListeningSockets : IDisposable
 
     private static void Close(List<ListeningSocket> sockets)
     {
-        sockets.ForEach(socket => socket.Dispose());
+        sockets.ForEach(socket => socket.Close(removeFile: true));
         sockets.Clear();
     }
 }

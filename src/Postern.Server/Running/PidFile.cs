@@ -13,6 +13,46 @@ internal static class PidFile
     /// <summary>For <c>-t</c>: the file must be writable; it is created empty if missing, and otherwise left alone.</summary>
     public static string? Test(string path) => Try(path, FileMode.OpenOrCreate, "");
 
+    /// <summary>
+    /// The other postern that runs and whose pid the file holds. A file left behind by one that has ended, whose number may belong to
+    /// anybody by now, has none.
+    /// </summary>
+    public static int? Owner(string path)
+    {
+        try
+        {
+            string content = File.ReadAllText(path).Trim();
+            return int.TryParse(content, NumberStyles.None, CultureInfo.InvariantCulture, out int id)
+                && id != Environment.ProcessId
+                && IsOurs(File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{id}/stat")))
+                ? id
+                : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>A reload has changed where the file is.</summary>
+    /// <returns>Null, or why it cannot be there; it stays where it was then.</returns>
+    public static string? Move(string from, string to)
+    {
+        if (from == to || from.Length == 0 || to.Length == 0)
+        {
+            return null;
+        }
+
+        return Write(to) ?? Remove(from);
+    }
+
+    /// <summary>Name and state of <c>/proc/PID/stat</c>, <c>4711 (postern) S …</c>: one that has ended and waits to be asked about is Z.</summary>
+    private static bool IsOurs(string stat)
+    {
+        int end = stat.LastIndexOf(')');
+        return stat[..end].EndsWith($"({ServerNaming.ProcessName}", StringComparison.Ordinal) && stat[(end + 2)..][0] != 'Z';
+    }
+
     /// <summary>Removes the file at exit.</summary>
     /// <returns>Null, or why it is still there.</returns>
     public static string? Remove(string path)

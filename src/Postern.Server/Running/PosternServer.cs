@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
 using Postern.Config;
@@ -7,44 +6,32 @@ using Postern.Logging;
 using Postern.Net;
 using Postern.Net.Listening;
 using Postern.Server.Configuration;
+using Postern.Server.Processes;
 using Postern.Sessions;
 
 namespace Postern.Server.Running;
 
 /// <summary>
-/// The process while it serves: loops, listening sockets, the current generation, and the signals that change them. One
-/// thread, the main one, decides; signals and loops only put orders into its queue.
+/// The process while it serves. One thread, the main one, decides; signals and loops only put orders into its queue.
 /// </summary>
 /// <param name="streams">Where start-up messages go.</param>
 /// <param name="observer">Hears of logins (<c>postern demo</c>); null = nobody.</param>
-internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>? observer = null) : IServerRunner, IDisposable
+internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>? observer = null) : IServerRunner
 {
     private const string MessagePrefix = "nginx: ";
 
-    private readonly BlockingCollection<Order> _orders = [];
-    private readonly ListeningSockets _sockets = new();
-    private readonly List<WorkerLoop> _loops = [];
-    private Generation? _generation;
-    private int _running;
+    private readonly LogFiles _logFiles = new();
+    private ErrorLog _log = ErrorLog.None;
 
-    private enum OrderKind
-    {
-        Stop,
-        Quit,
-        Reload,
-        Reopen,
-        ShutdownTimeout,
-        NobodyListens,
-        LoopEnded,
-        LoopDied,
-    }
+    /// <summary>What the configuration was read from, when it was read by the privileged user.</summary>
+    public RecordedFiles Recorded { get; } = RecordedFiles.Record();
 
     /// <summary>Called on the main thread once clients are accepted.</summary>
     public Action? Started { get; init; }
 
     public IReadOnlyList<ConfigMessage> Test(MainSettings settings, CommandLine commandLine)
     {
-        using Generation? generation = Generation.TryBuild(settings, null, out List<ConfigMessage> faults);
+        using Generation? generation = Generation.TryBuild(settings, new LogFiles(), null, out List<ConfigMessage> faults);
         if (generation is null)
         {
             return faults;
@@ -60,7 +47,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         {
             try
             {
-                ListeningSocket.Open(plan, 1).Dispose();
+                ListeningSocket.Open(plan, 1).Close(removeFile: true);
             }
             catch (SystemCallException e) when (e.IsAddressInUse)
             {
@@ -77,79 +64,167 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     public int Run(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)
     {
-        ApplyLimits(settings);
-        _generation = Generation.TryBuild(settings, observer, out List<ConfigMessage> faults);
-        if (_generation is null)
+        // From here on files are what they are at the time.
+        ConfigFiles.Current = DiskFiles.Instance;
+        ServerNaming.NameProcess();
+        try
+        {
+            if (settings.Daemon && !Detachment.IsDetached && !InheritedSockets.FromUpgrade)
+            {
+                return Detachment.Run();
+            }
+
+            if (settings.MasterProcess && Libc.geteuid() == 0)
+            {
+                return RunMaster(settings, messages);
+            }
+
+            // Nobody will ask for the keys again.
+            Recorded.Dispose();
+            return RunAlone(settings, messages, commandLine);
+        }
+        catch (SystemCallException e)
+        {
+            ReportStart(e.Message, true);
+            return 1;
+        }
+    }
+
+    private int RunMaster(MainSettings settings, IReadOnlyList<ConfigMessage> messages)
+    {
+        using var logs = new ErrorLogSet(TimeProvider.System, _logFiles);
+        if (logs.TryOpen(settings.ErrorLogs, out ErrorLog? log, out string? error))
+        {
+            _log = log;
+            LogConfiguration(messages);
+        }
+        else
+        {
+            ReportStart(error, true);
+            return 1;
+        }
+
+        var sockets = new ListeningSockets();
+        sockets.Inherit(InheritedSockets.Take());
+        using Handover? handover = LoaderProcess.Prepare(settings, Recorded, sockets, (level, text) => ReportStart(text, level == LogLevel.Emerg));
+        if (handover is null || !TryWritePidFile(settings))
+        {
+            sockets.Dispose();
+            return 1;
+        }
+
+        LogStart();
+
+        // Comes back only if it failed.
+        ReportStart(MasterProcess.Become(handover), true);
+        sockets.Dispose();
+        return 1;
+    }
+
+    private int RunAlone(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)
+    {
+        WorkerLimits limits = WorkerLimits.Of(settings);
+        limits.Raise(Warn);
+        _ = limits.EnterDirectory(Warn);
+        using var signals = new ProcessSignals();
+        using var orders = new OrderQueue();
+        using var service = new Service(orders, new ListeningSockets());
+        Generation? first = Generation.TryBuild(settings, _logFiles, observer, out List<ConfigMessage> faults);
+        if (first is null)
         {
             faults.ForEach(fault => streams.Error(MessagePrefix + fault.Render()));
             return 1;
         }
 
+        _log = first.Log;
         LogConfiguration(messages);
-        if (!_sockets.TryOpen(_generation.Plans, Loops(settings), ReportStart, out _))
+        service.Sockets.Inherit(InheritedSockets.Take());
+        if (!service.Sockets.TryOpen(first.Plans, Service.Loops(settings), ReportStart, out _) || !TryWritePidFile(settings))
         {
             return 1;
         }
 
-        if (settings.PidFile.Length > 0 && PidFile.Write(settings.PidFile) is { } pidFault)
-        {
-            ReportStart(pidFault, true);
-            _sockets.Dispose();
-            return 1;
-        }
-
-        WarnWhatIsMissing(settings);
         LogStart();
-        using SignalHandlers signals = HandleSignals();
+        using var writer = LogWriter.Start();
         StartUpPages.Release();
-        StartLoops(settings);
+        service.Start(first);
         Started?.Invoke();
-        int status = ObeyOrders(commandLine);
-        Finish(settings);
-        return status;
+        Detachment.Complete(settings.ErrorLogs);
+        ServiceManager.Ready();
+        var upgrade = new BinaryUpgrade(Log);
+        while (service.IsRunning)
+        {
+            orders.WaitAndRun([signals.Descriptor]);
+            while (signals.TryRead(out ReceivedSignal signal))
+            {
+                Obey(signal, service, upgrade, commandLine);
+            }
+        }
+
+        Finish(service, upgrade.PidFile(service.Generation.Settings.PidFile));
+        return service.Status;
     }
 
-    /// <summary>Ends the server as SIGINT does. May be called from any thread.</summary>
-    public void Stop() => _orders.Add(new Order(OrderKind.Stop));
-
-    public void Dispose()
+    private bool TryWritePidFile(MainSettings settings)
     {
-        _sockets.Dispose();
-        _orders.Dispose();
-        _generation?.Dispose();
-    }
+        if (settings.PidFile.Length == 0)
+        {
+            return true;
+        }
 
-    private static int Loops(MainSettings settings) => Math.Max(1, settings.WorkerProcesses);
+        string? fault = PidFile.Owner(settings.PidFile) is int owner
+            ? string.Create(CultureInfo.InvariantCulture, $"pid file \"{settings.PidFile}\" names the running process {owner}, stop it first or give this one another \"pid\"")
+            : PidFile.Write(settings.PidFile);
+        if (fault is not null)
+        {
+            ReportStart(fault, true);
+        }
+
+        return fault is null;
+    }
 
     private static ConfigMessage Emerg(string text) => new(ConfigSeverity.Emerg, text, ConfigPosition.None);
 
-    private void ApplyLimits(MainSettings settings)
+    private void Obey(ReceivedSignal signal, Service service, BinaryUpgrade upgrade, CommandLine commandLine)
     {
-        // Threads made from here on inherit the priority.
-        if (settings.WorkerPriority != 0 && Libc.setpriority(Libc.PRIO_PROCESS, 0, settings.WorkerPriority) != 0)
+        string? action = signal.Number switch
         {
-            Warn($"setpriority({settings.WorkerPriority}) failed");
-        }
-
-        if (settings.WorkingDirectory is { } directory && Libc.chdir(directory) != 0)
+            ProcessSignals.Term or ProcessSignals.Int => "exiting",
+            ProcessSignals.Quit => "shutting down",
+            ProcessSignals.Hup => "reconfiguring",
+            ProcessSignals.Usr1 => "reopening logs",
+            ProcessSignals.Usr2 => upgrade.Action,
+            _ => null,
+        };
+        Log(LogLevel.Notice, ProcessSignals.Describe(signal, action));
+        switch (signal.Number)
         {
-            Warn($"chdir(\"{directory}\") failed");
-        }
-
-        SetLimit(Libc.RLIMIT_NOFILE, settings.WorkerRlimitNofile);
-        SetLimit(Libc.RLIMIT_CORE, settings.WorkerRlimitCore);
-
-        static unsafe void SetLimit(int resource, long? value)
-        {
-            if (value is { } limit)
-            {
-                ulong* both = stackalloc ulong[2];
-                both[0] = both[1] = (ulong)limit;
-
-                // Refused to an unprivileged process that asks for more than its hard limit; then the old limit stays,
-                // and the getrlimit line of the log shows it.
-                _ = Libc.setrlimit(resource, both);
-            }
+            case ProcessSignals.Term or ProcessSignals.Int:
+                ServiceManager.Stopping();
+                service.Stop();
+                break;
+            case ProcessSignals.Quit:
+                ServiceManager.Stopping();
+                service.Quit();
+                break;
+            case ProcessSignals.Hup when !service.IsQuitting:
+                ServiceManager.Reloading();
+                Reload(service, commandLine);
+                ServiceManager.Ready();
+                break;
+            case ProcessSignals.Usr1:
+                Reopen();
+                break;
+            case ProcessSignals.Usr2 when !service.IsQuitting:
+                upgrade.Start(service.Generation.Settings.PidFile, [.. service.Sockets.All.SelectMany(socket => socket.Descriptors)]);
+                service.Sockets.KeepFiles = upgrade.Child != 0;
+                break;
+            case ProcessSignals.Child:
+                Reap(service, upgrade);
+                break;
+            default:
+                // WINCH comes whenever a terminal changes its size.
+                break;
         }
     }
 
@@ -169,30 +244,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
     {
         foreach (ConfigMessage message in messages)
         {
-            string rendered = message.Render();
-            Log(
-                message.Severity switch
-                {
-                    ConfigSeverity.Notice => LogLevel.Notice,
-                    ConfigSeverity.Warn => LogLevel.Warn,
-                    ConfigSeverity.Error => LogLevel.Error,
-                    ConfigSeverity.Crit => LogLevel.Crit,
-                    _ => LogLevel.Emerg,
-                },
-                rendered[(rendered.IndexOf(']', StringComparison.Ordinal) + 2)..]);
-        }
-    }
-
-    private void WarnWhatIsMissing(MainSettings settings)
-    {
-        if (settings.Daemon)
-        {
-            Warn("\"daemon on\" is not supported yet, postern stays in the foreground; say \"daemon off;\"");
-        }
-
-        if (settings.User is not null && Libc.geteuid() == 0)
-        {
-            Warn("\"user\" is not supported yet, postern keeps the privileges it was started with");
+            Log(ConfigLog.LevelOf(message), ConfigLog.TextOf(message));
         }
     }
 
@@ -204,7 +256,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     private unsafe void LogStart()
     {
-        if (!_generation!.Log.IsEnabled(LogLevel.Notice))
+        if (_log?.IsEnabled(LogLevel.Notice) != true)
         {
             return;
         }
@@ -226,133 +278,31 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         return "Linux " + (File.Exists(Release) ? File.ReadAllText(Release).Trim() : "");
     }
 
-    private void StartLoops(MainSettings settings)
+    private void Reap(Service service, BinaryUpgrade upgrade)
     {
-        for (int i = 0; i < Loops(settings); i++)
+        while (ChildEnd.Next() is ChildEnd end)
         {
-            _loops.Add(new WorkerLoop(
-                i,
-                settings.WorkerConnections,
-                _ => _orders.Add(new Order(OrderKind.LoopEnded)),
-                fault => _orders.Add(new Order(OrderKind.LoopDied, fault)),
-                LogFault));
-        }
-
-        _running = _loops.Count;
-        ListenWithCurrentPlans();
-        _loops.ForEach(loop => loop.Start());
-    }
-
-    private void ListenWithCurrentPlans()
-    {
-        foreach (ListenPlan plan in _generation!.Plans)
-        {
-            ListeningSocket socket = _sockets.Find(plan)!;
-            _loops.ForEach(loop => loop.Listen(socket, plan, _generation.Log));
-        }
-    }
-
-    private SignalHandlers HandleSignals() => new(signal =>
-    {
-        OrderKind? kind = signal switch
-        {
-            SignalHandlers.Term or SignalHandlers.Int => OrderKind.Stop,
-            SignalHandlers.Quit => OrderKind.Quit,
-            SignalHandlers.Hup => OrderKind.Reload,
-            SignalHandlers.Usr1 => OrderKind.Reopen,
-            _ => null,
-        };
-        if (kind is { } order)
-        {
-            Log(LogLevel.Notice, SignalHandlers.Describe(signal));
-            _orders.Add(new Order(order));
-        }
-    });
-
-    /// <summary>Runs until all loops have ended.</summary>
-    /// <returns>The exit code.</returns>
-    private int ObeyOrders(CommandLine commandLine)
-    {
-        Timer? shutdownTimer = null;
-        int status = 0;
-        bool graceful = false;
-        while (_running > 0)
-        {
-            Order order = _orders.Take();
-            switch (order.Kind)
+            if (end.Id == upgrade.Child)
             {
-                case OrderKind.Stop:
-                    Log(LogLevel.Notice, "exiting");
-                    _loops.ForEach(loop => loop.Loop.Stop());
-                    break;
-                case OrderKind.Quit:
-                    Log(LogLevel.Notice, "gracefully shutting down");
-                    graceful = true;
-                    StopListening();
-                    shutdownTimer ??= StartShutdownTimer();
-                    break;
-                case OrderKind.NobodyListens:
-                    // Now and not at the end: clients must be refused, not left waiting in the queue.
-                    _sockets.Dispose();
-                    break;
-                case OrderKind.ShutdownTimeout:
-                    _loops.ForEach(loop => loop.Loop.Post(loop.Loop.ShutDownRemaining));
-                    break;
-                case OrderKind.Reload:
-                    Reload(commandLine);
-                    break;
-                case OrderKind.Reopen:
-                    Log(LogLevel.Notice, "reopening logs");
-                    foreach (string fault in _generation!.Logs.Reopen())
-                    {
-                        Log(LogLevel.Emerg, fault);
-                    }
-
-                    break;
-                case OrderKind.LoopDied:
-                    Log(LogLevel.Alert, $"event loop died: {order.Fault?.GetType().Name} {order.Fault?.StackTrace}".ReplaceLineEndings(" "));
-                    status = 2;
-                    _loops.ForEach(loop => loop.Loop.Stop());
-                    break;
-                default:
-                    _running--;
-                    break;
+                (LogLevel level, string text) = end.Describe("new binary process");
+                Log(level, text);
+                upgrade.OnChildEnded(service.Generation.Settings.PidFile);
+                service.Sockets.KeepFiles = false;
             }
         }
+    }
 
-        shutdownTimer?.Dispose();
-        if (graceful)
+    private void Reopen()
+    {
+        Log(LogLevel.Notice, "reopening logs");
+        foreach (string fault in _logFiles.Reopen())
         {
-            Log(LogLevel.Notice, "exiting");
+            Log(LogLevel.Emerg, fault);
         }
-
-        return status;
-    }
-
-    /// <summary>Each loop lets go of the listening sockets; when the last has, they can be closed.</summary>
-    private void StopListening()
-    {
-        int left = _loops.Count;
-        _loops.ForEach(loop => loop.Loop.Post(() =>
-        {
-            loop.Loop.BeginDraining();
-            if (Interlocked.Decrement(ref left) == 0)
-            {
-                _orders.Add(new Order(OrderKind.NobodyListens));
-            }
-        }));
-    }
-
-    private Timer? StartShutdownTimer()
-    {
-        TimeSpan limit = _generation!.Settings.WorkerShutdownTimeout;
-        return limit > TimeSpan.Zero
-            ? new Timer(_ => _orders.Add(new Order(OrderKind.ShutdownTimeout)), null, limit, Timeout.InfiniteTimeSpan)
-            : null;
     }
 
     /// <summary>A new generation beside the old one; on any fault the old one goes on unchanged.</summary>
-    private void Reload(CommandLine commandLine)
+    private void Reload(Service service, CommandLine commandLine)
     {
         Log(LogLevel.Notice, "reconfiguring");
         ConfigurationResult result = ConfigurationLoader.Load(commandLine.ToSource());
@@ -362,47 +312,51 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             return;
         }
 
-        Generation? next = Generation.TryBuild(result.Settings, observer, out List<ConfigMessage> faults);
+        Generation? next = Generation.TryBuild(result.Settings, _logFiles, observer, out List<ConfigMessage> faults);
         if (next is null)
         {
             faults.ForEach(fault => Log(LogLevel.Emerg, fault.Text));
             return;
         }
 
-        if (!_sockets.TryOpen(next.Plans, _loops.Count, (message, error) => Log(error ? LogLevel.Emerg : LogLevel.Notice, message), out _))
+        string oldPidFile = service.Generation.Settings.PidFile;
+        if (next.Settings.PidFile != oldPidFile && PidFile.Test(next.Settings.PidFile) is { } pidFault)
+        {
+            Log(LogLevel.Emerg, pidFault);
+            next.Dispose();
+            return;
+        }
+
+        if (!service.Sockets.TryOpen(next.Plans, service.LoopsFor(next.Settings), (message, error) => Log(error ? LogLevel.Emerg : LogLevel.Notice, message), out _))
         {
             next.Dispose();
             return;
         }
 
-        List<ListeningSocket> gone = [.. _sockets.All.Where(socket => !next.Plans.Any(plan => _sockets.Find(plan) == socket))];
-        _generation = next;
-        ListenWithCurrentPlans();
-        gone.ForEach(CloseSocket);
-    }
-
-    private void CloseSocket(ListeningSocket socket)
-    {
-        _sockets.Forget(socket);
-        int users = _loops.Count;
-        foreach (WorkerLoop loop in _loops)
+        if (service.LoopsFor(next.Settings) != Service.Loops(next.Settings))
         {
-            loop.StopListening(socket, () =>
-            {
-                if (Interlocked.Decrement(ref users) == 0)
-                {
-                    socket.Dispose();
-                }
-            });
+            Log(LogLevel.Warn, "\"worker_processes\" of a process without a master is changed by a restart only");
+        }
+
+        service.Replace(next);
+        _log = next.Log;
+        if (PidFile.Move(oldPidFile, next.Settings.PidFile) is { } moveFault)
+        {
+            Log(LogLevel.Alert, moveFault);
         }
     }
 
-    private void Finish(MainSettings settings)
+    private void Finish(Service service, string pidFile)
     {
-        _sockets.Dispose();
-        if (settings.PidFile.Length > 0 && PidFile.Remove(settings.PidFile) is { } fault)
+        service.Sockets.Dispose();
+        if (pidFile.Length > 0 && PidFile.Remove(pidFile) is { } fault)
         {
             Log(LogLevel.Alert, fault);
+        }
+
+        if (service.IsQuitting)
+        {
+            Log(LogLevel.Notice, "exiting");
         }
 
         Log(LogLevel.Notice, "exit");
@@ -410,14 +364,9 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     private void Log(LogLevel level, string message)
     {
-        if (_generation?.Log is { } log && log.IsEnabled(level))
+        if (_log.IsEnabled(level))
         {
-            log.Write(level, Encoding.UTF8.GetBytes(message));
+            _log.Write(level, Encoding.UTF8.GetBytes(message));
         }
     }
-
-    /// <summary>The type and place say what went wrong; the message could repeat a client's bytes.</summary>
-    private void LogFault(Exception fault) => Log(LogLevel.Alert, $"connection failed: {fault.GetType().Name} {fault.StackTrace?.Trim().Split('\n')[0]}");
-
-    private sealed record Order(OrderKind Kind, Exception? Fault = null);
 }

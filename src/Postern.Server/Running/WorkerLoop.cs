@@ -7,23 +7,27 @@ namespace Postern.Server.Running;
 /// <summary>One of <c>worker_processes</c>: an event loop on its own thread, and its share of the listening sockets.</summary>
 internal sealed class WorkerLoop
 {
-    private readonly Dictionary<ListeningSocket, Listener> _listeners = [];
+    private readonly Dictionary<ListeningSocket, List<Listener>> _listeners = [];
     private readonly int _index;
+    private readonly int _loops;
+    private readonly CpuAffinity? _affinity;
     private readonly Action<WorkerLoop> _ended;
     private readonly Action<Exception> _fault;
 
     /// <param name="index">Number of the loop, from 0: which descriptor of each socket is its own.</param>
-    /// <param name="workerConnections"><c>worker_connections</c>.</param>
+    /// <param name="settings"><c>worker_connections</c>, number of loops, processors.</param>
     /// <param name="ended">Called on the loop's thread when it has ended.</param>
     /// <param name="fault">Called on the loop's thread when it dies of an exception.</param>
     /// <param name="faultOnLoop">Called on the loop's thread when an exception ended a connection.</param>
     public WorkerLoop(
-        int index, int workerConnections, Action<WorkerLoop> ended, Action<Exception> fault, Action<Exception> faultOnLoop)
+        int index, MainSettings settings, Action<WorkerLoop> ended, Action<Exception> fault, Action<Exception> faultOnLoop)
     {
         _index = index;
+        _loops = Service.Loops(settings);
+        _affinity = settings.CpuAffinity;
         _ended = ended;
         _fault = fault;
-        Loop = new EventLoop(LinuxSystemCalls.Instance, workerConnections);
+        Loop = new EventLoop(LinuxSystemCalls.Instance, settings.WorkerConnections);
         Loop.DrainingStarted += StopListening;
         Loop.FaultObserver = faultOnLoop;
     }
@@ -35,13 +39,13 @@ internal sealed class WorkerLoop
     /// <summary>Accepts from the socket; the one it listens to already goes on with the new plan.</summary>
     public void Listen(ListeningSocket socket, ListenPlan plan, ErrorLog log) => Loop.Post(() =>
     {
-        if (_listeners.TryGetValue(socket, out Listener? listener))
+        if (_listeners.TryGetValue(socket, out List<Listener>? listeners))
         {
-            listener.Replace(plan, log);
+            listeners.ForEach(listener => listener.Replace(plan, log));
         }
         else if (!Loop.IsDraining)
         {
-            _listeners.Add(socket, Listener.Start(Loop, plan, socket.DescriptorFor(_index), log));
+            _listeners.Add(socket, [.. socket.DescriptorsFor(_index, _loops).Select(descriptor => Listener.Start(Loop, plan, descriptor, log))]);
         }
     });
 
@@ -50,9 +54,9 @@ internal sealed class WorkerLoop
     /// <param name="done">Called on the loop once the descriptor is no longer used.</param>
     public void StopListening(ListeningSocket socket, Action done) => Loop.Post(() =>
     {
-        if (_listeners.Remove(socket, out Listener? listener))
+        if (_listeners.Remove(socket, out List<Listener>? listeners))
         {
-            listener.Stop();
+            listeners.ForEach(listener => listener.Stop());
         }
 
         done();
@@ -60,7 +64,7 @@ internal sealed class WorkerLoop
 
     private void StopListening()
     {
-        foreach (Listener listener in _listeners.Values)
+        foreach (Listener listener in _listeners.Values.SelectMany(listeners => listeners))
         {
             listener.Stop();
         }
@@ -72,6 +76,7 @@ internal sealed class WorkerLoop
     {
         try
         {
+            _affinity?.Apply(_index);
             Loop.Run();
         }
 #pragma warning disable CA1031 // Reported and fatal: the process must not go on with a dead loop.

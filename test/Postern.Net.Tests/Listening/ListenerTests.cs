@@ -17,7 +17,7 @@ public sealed class RealSockets;
 public sealed unsafe class ListenerTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
-    private readonly ErrorLogSet _logs = new(TimeProvider.System, "test");
+    private readonly ErrorLogSet _logs = new(TimeProvider.System, new LogFiles(), "test");
     private readonly ErrorLog _log;
     private readonly EventLoop _loop = new(LinuxSystemCalls.Instance, maxConnections: 2);
     private readonly Watchdog _watchdog = new();
@@ -43,7 +43,7 @@ public sealed unsafe class ListenerTests : IDisposable
     public void Open_SeveralLoops_OneDescriptorEachOnTheSameAddress()
     {
         using ListeningSocket socket = ListeningSocket.Open(Plan(LoopbackPorts.Next()), loops: 3);
-        int[] descriptors = [socket.DescriptorFor(0), socket.DescriptorFor(1), socket.DescriptorFor(2)];
+        int[] descriptors = [socket.Descriptors[0], socket.Descriptors[1], socket.Descriptors[2]];
         Assert.Equal(3, descriptors.Distinct().Count());
         Assert.Single(descriptors.Select(LocalAddress).Distinct());
     }
@@ -63,13 +63,35 @@ public sealed unsafe class ListenerTests : IDisposable
     }
 
     [Fact]
+    public void Adopt_FewerThanLoops_BindsTheRestAndMoreThanLoopsAreShared()
+    {
+        ListenPlan plan = Plan(LoopbackPorts.Next());
+        ListeningSocket one = ListeningSocket.Open(plan, loops: 1);
+        Assert.Equal(plan.Socket.Settings.Address, ListeningSocket.AddressOf(one.Descriptors[0]));
+
+        using ListeningSocket three = ListeningSocket.Adopt(plan, one.Descriptors, loops: 3);
+
+        Assert.Equal(3, three.Descriptors.Count);
+        Assert.All(three.Descriptors, descriptor => Assert.Equal(plan.Socket.Settings.Address, ListeningSocket.AddressOf(descriptor)));
+        Assert.Equal(one.Descriptors[0], three.Descriptors[0]);
+        Assert.Equal([three.Descriptors[0], three.Descriptors[2]], three.DescriptorsFor(0, 2));
+        Assert.Equal([three.Descriptors[1]], three.DescriptorsFor(1, 2));
+    }
+
+    [Fact]
+    public void AddressOf_NoListeningSocket_IsNull()
+    {
+        Assert.Null(ListeningSocket.AddressOf(-1));
+    }
+
+    [Fact]
     [SupportedOSPlatform("linux")]
     public void Open_UnixSocket_ForEveryoneAndRemovedAtTheEnd()
     {
         string path = _folder.File("mail.sock");
         using (ListeningSocket socket = ListeningSocket.Open(Assert.Single(ListenPlan.Build([ListenPlanTests.Unix(path, _clients)])), loops: 2))
         {
-            Assert.Equal(socket.DescriptorFor(0), socket.DescriptorFor(1));
+            Assert.Equal(socket.DescriptorsFor(0, 2), socket.DescriptorsFor(1, 2));
             Assert.Equal(0x1B6, (int)File.GetUnixFileMode(path));
             using Listening listening = Listen(socket);
             int far = Connect(EndpointAddress.FromUnixPath(path));
@@ -86,10 +108,10 @@ public sealed unsafe class ListenerTests : IDisposable
     {
         using ListeningSocket socket = ListeningSocket.Open(Plan(LoopbackPorts.Next()), loops: 1);
         using Listening listening = Listen(socket);
-        int far = Connect(LocalAddress(socket.DescriptorFor(0)));
+        int far = Connect(LocalAddress(socket.Descriptors[0]));
         RunUntil(() => _clients.All.Count == 1);
         Assert.Equal(LocalAddress(far), _clients.Peers[0]);
-        Assert.Equal(LocalAddress(socket.DescriptorFor(0)), _clients.All[0].GetLocalAddress());
+        Assert.Equal(LocalAddress(socket.Descriptors[0]), _clients.All[0].GetLocalAddress());
         Assert.Equal(1, _loop.Connections);
         LinuxSystemCalls.Instance.Close(far);
     }
@@ -99,7 +121,7 @@ public sealed unsafe class ListenerTests : IDisposable
     {
         using ListeningSocket socket = ListeningSocket.Open(Plan(LoopbackPorts.Next()), loops: 1);
         using Listening listening = Listen(socket);
-        int[] far = [.. Enumerable.Range(0, 3).Select(_ => Connect(LocalAddress(socket.DescriptorFor(0))))];
+        int[] far = [.. Enumerable.Range(0, 3).Select(_ => Connect(LocalAddress(socket.Descriptors[0])))];
         RunUntil(() => _clients.NoPlace == 1);
         Assert.Equal(2, _clients.All.Count);
         Assert.Equal(2, _loop.Connections);
@@ -112,10 +134,10 @@ public sealed unsafe class ListenerTests : IDisposable
         using ListeningSocket socket = ListeningSocket.Open(Plan(LoopbackPorts.Next()), loops: 1);
         using Listening listening = Listen(socket);
         _clients.Fault = new InvalidOperationException("broken");
-        int first = Connect(LocalAddress(socket.DescriptorFor(0)));
+        int first = Connect(LocalAddress(socket.Descriptors[0]));
         RunUntil(() => _clients.Fault is null);
         Assert.Equal(0, _loop.Connections);
-        int second = Connect(LocalAddress(socket.DescriptorFor(0)));
+        int second = Connect(LocalAddress(socket.Descriptors[0]));
         RunUntil(() => _clients.All.Count == 1);
         Assert.Contains("[alert]", Log(), StringComparison.Ordinal);
         Assert.Contains("client could not be taken: broken", Log(), StringComparison.Ordinal);
@@ -128,7 +150,7 @@ public sealed unsafe class ListenerTests : IDisposable
     {
         using ListeningSocket socket = ListeningSocket.Open(Plan(LoopbackPorts.Next()), loops: 1);
         using Listening listening = Listen(socket);
-        int far = Connect(LocalAddress(socket.DescriptorFor(0)));
+        int far = Connect(LocalAddress(socket.Descriptors[0]));
         ulong* limits = stackalloc ulong[2];
         Assert.Equal(0, Libc.getrlimit(Libc.RLIMIT_NOFILE, limits));
         ulong before = limits[0];
@@ -168,7 +190,7 @@ public sealed unsafe class ListenerTests : IDisposable
 
     private ListenPlan Plan(int port) => Assert.Single(ListenPlan.Build([ListenPlanTests.Entry("127.0.0.1", port, handler: _clients)]));
 
-    private Listening Listen(ListeningSocket socket) => new(Listener.Start(_loop, socket.Plan, socket.DescriptorFor(0), _log));
+    private Listening Listen(ListeningSocket socket) => new(Listener.Start(_loop, socket.Plan, socket.Descriptors[0], _log));
 
     private void RunUntil(Func<bool> condition)
     {

@@ -7,9 +7,6 @@ namespace Postern.ParityTests.Configuration;
 internal static class KnownDifferences
 {
     private const string Skipped = "[warn] \"http\" block is not supported, skipped in n.conf:1";
-    private const string NoAffinity = "[warn] \"worker_cpu_affinity\" is not supported, ignored in n.conf:1";
-    private const string NoDebug = "[emerg] nginx was built without debug support in n.conf:1";
-    private const string NoEnv = "[warn] \"env\" is not supported, ignored: the environment is kept as inherited in n.conf:1";
 
     public static readonly (string Configuration, string Expected)[] All =
     [
@@ -18,15 +15,8 @@ internal static class KnownDifferences
         ("http { server { location / { return 200 \"}\"; } } } events {}", Skipped),
         ("events {} stream { }", "[warn] \"stream\" block is not supported, skipped in n.conf:1"),
         ("events { debug_connection 10.0.0.1; }", "[warn] \"debug_connection\" is not supported, ignored in n.conf:1"),
-        ("worker_cpu_affinity 01 10; events {}", NoAffinity),
-        ("worker_cpu_affinity auto; events {}", NoAffinity),
-        ("env FOO=bar; events {}", NoEnv),
         ("load_module foo.so; events {}", ""),
         ("ssl_engine foo; events {}", "[warn] \"ssl_engine\" is not supported, ignored in n.conf:1"),
-
-        // Debian's nginx is a debug build
-        ("error_log memory:1k; events {}", NoDebug),
-        ("error_log memory:64k; events {}", NoDebug),
 
         // newer than 1.22.1
         ("events {} mail { proxy_protocol v2; }", ""),

@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Postern.Interop;
+using Postern.Logging;
+using Postern.Net;
+
+namespace Postern.Server.Processes;
+
+/// <summary>
+/// <c>daemon on</c>: the same program runs again in a session of its own, and the one that was called ends once the other serves, or
+/// with its exit code if it does not come that far.
+/// </summary>
+internal static unsafe class Detachment
+{
+    private static int _ready = ReadDescriptor();
+
+    /// <summary>Whether this process was started by <see cref="Run"/>.</summary>
+    public static bool IsDetached { get; } = _ready >= 0;
+
+    /// <summary>Starts the other process and waits until it serves.</summary>
+    /// <returns>The exit code of this process.</returns>
+    public static int Run()
+    {
+        int* both = stackalloc int[2];
+        if (Libc.pipe2(both, Libc.O_CLOEXEC) != 0)
+        {
+            throw SystemCallException.FromErrno("pipe2()", Marshal.GetLastPInvokeError());
+        }
+
+        int id = new ChildProcess
+        {
+            Arguments = Environment.GetCommandLineArgs(),
+            Environment =
+            [
+                .. ProcessRole.ForeignEnvironment(),
+                string.Create(CultureInfo.InvariantCulture, $"{ProcessRole.DetachedVariable}={both[1]}"),
+                new ProcessRole(ProcessKind.Command, -1, ProcessRole.Current.Executable).ToVariable(),
+            ],
+            Inherited = [both[1]],
+            Detached = true,
+        }.Start();
+        _ = Libc.close(both[1]);
+        if (id < 0)
+        {
+            throw SystemCallException.FromErrno("posix_spawn()", -id);
+        }
+
+        byte serves;
+        return Libc.read(both[0], &serves, 1) == 1 ? 0 : Math.Max(1, ChildEnd.Wait(id).ExitCode);
+    }
+
+    /// <summary>
+    /// This process serves now: whoever waits for that is told, and standard error, where start-up messages went, becomes the log.
+    /// Does nothing in a process that is not detached, or the second time.
+    /// </summary>
+    /// <param name="logs">The main <c>error_log</c> lines.</param>
+    public static void Complete(IReadOnlyList<ErrorLogSettings> logs)
+    {
+        if (_ready < 0)
+        {
+            return;
+        }
+
+        if (!logs.Any(log => log.Kind == ErrorLogTargetKind.StandardError))
+        {
+            string? path = logs.FirstOrDefault(log => log.Kind == ErrorLogTargetKind.File)?.Path;
+            int file = path is null ? -1 : LogFiles.Open(path);
+            file = file >= 0 ? file : Libc.open("/dev/null", Libc.O_WRONLY | Libc.O_CLOEXEC, 0);
+            if (file >= 0)
+            {
+                _ = Libc.dup2(file, 2);
+                _ = Libc.close(file);
+            }
+        }
+
+        byte serves = 1;
+        _ = Libc.write(_ready, &serves, 1);
+        _ = Libc.close(_ready);
+        _ready = -1;
+    }
+
+    /// <summary>For a process that takes this one's place by execve(2).</summary>
+    public static IEnumerable<int> Inherited => _ready >= 0 ? [_ready] : [];
+
+    /// <summary>The variable for it.</summary>
+    public static IEnumerable<string> Variables =>
+        _ready >= 0 ? [string.Create(CultureInfo.InvariantCulture, $"{ProcessRole.DetachedVariable}={_ready}")] : [];
+
+    private static int ReadDescriptor()
+    {
+        int descriptor = int.TryParse(
+            Environment.GetEnvironmentVariable(ProcessRole.DetachedVariable), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : -1;
+        if (descriptor >= 0)
+        {
+            // Children must not hold it open: whoever waits would not notice that this process has ended.
+            Descriptors.CloseOnExec(descriptor);
+        }
+
+        return descriptor;
+    }
+}

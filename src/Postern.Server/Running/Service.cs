@@ -1,0 +1,172 @@
+using System.Text;
+using Postern.Interop;
+using Postern.Logging;
+using Postern.Net.Listening;
+
+namespace Postern.Server.Running;
+
+/// <summary>
+/// What serves: the loops, the listening sockets and the generation in force. Used on the main thread; loops answer through
+/// its queue.
+/// </summary>
+/// <param name="orders">The main thread's queue.</param>
+/// <param name="sockets">Owned by this object from now on.</param>
+internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDisposable
+{
+    private readonly List<WorkerLoop> _loops = [];
+    private Generation? _generation;
+    private Timer? _shutdownTimer;
+    private int _running;
+
+    public ListeningSockets Sockets => sockets;
+
+    public Generation Generation => _generation!;
+
+    public bool IsStarted => _generation is not null;
+
+    /// <summary>Whether a loop still runs.</summary>
+    public bool IsRunning => _running > 0;
+
+    /// <summary>No new clients are taken any more.</summary>
+    public bool IsQuitting { get; private set; }
+
+    /// <summary>Not 0 once a loop has died.</summary>
+    public int Status { get; private set; }
+
+    /// <summary>How many loops a configuration asks for.</summary>
+    public static int Loops(MainSettings settings) => Math.Max(1, settings.WorkerProcesses);
+
+    /// <summary>How many loops there are, or will be with this configuration: their number does not change.</summary>
+    public int LoopsFor(MainSettings settings) => _loops.Count > 0 ? _loops.Count : Loops(settings);
+
+    /// <summary>Starts the loops. The generation's sockets are open.</summary>
+    public void Start(Generation generation)
+    {
+        _generation = generation;
+        generation.Logs.Commit();
+        for (int i = 0; i < Loops(generation.Settings); i++)
+        {
+            _loops.Add(new WorkerLoop(
+                i, generation.Settings, _ => orders.Add(() => _running--), fault => orders.Add(() => OnLoopDied(fault)), LogFault));
+        }
+
+        _running = _loops.Count;
+        ListenWithCurrentPlans();
+        _loops.ForEach(loop => loop.Start());
+    }
+
+    /// <summary>
+    /// New clients get the next generation; sessions keep theirs. Its sockets are open; those it does not want are closed.
+    /// </summary>
+    public void Replace(Generation next)
+    {
+        List<ListeningSocket> gone = [.. sockets.All.Where(socket => !next.Plans.Any(plan => sockets.Find(plan) == socket))];
+        next.Logs.Commit();
+        _generation = next;
+        ListenWithCurrentPlans();
+        gone.ForEach(CloseSocket);
+        CollectOldGenerations();
+    }
+
+    /// <summary>Ends with the last session, or when <c>worker_shutdown_timeout</c> is over.</summary>
+    public void Quit()
+    {
+        Log(LogLevel.Notice, "gracefully shutting down");
+        if (IsQuitting)
+        {
+            return;
+        }
+
+        IsQuitting = true;
+        int left = _loops.Count;
+        foreach (WorkerLoop loop in _loops)
+        {
+            loop.Loop.Post(() =>
+            {
+                loop.Loop.BeginDraining();
+                if (Interlocked.Decrement(ref left) == 0)
+                {
+                    // Now and not at the end: clients must be refused, not left waiting in the queue.
+                    orders.Add(sockets.Dispose);
+                }
+            });
+        }
+
+        TimeSpan limit = Generation.Settings.WorkerShutdownTimeout;
+        if (limit > TimeSpan.Zero)
+        {
+            _shutdownTimer = new Timer(
+                _ => _loops.ForEach(loop => loop.Loop.Post(loop.Loop.ShutDownRemaining)), null, limit, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>Ends after the loops' present turns; connections are simply closed.</summary>
+    public void Stop()
+    {
+        Log(LogLevel.Notice, "exiting");
+        StopLoops();
+    }
+
+    public void Log(LogLevel level, string message)
+    {
+        if (_generation?.Log is { } log && log.IsEnabled(level))
+        {
+            log.Write(level, Encoding.UTF8.GetBytes(message));
+        }
+    }
+
+    public void Dispose()
+    {
+        _shutdownTimer?.Dispose();
+        sockets.Dispose();
+        _generation?.Dispose();
+    }
+
+    /// <summary>
+    /// An old generation without sessions holds memory the collector knows nothing of, OpenSSL's, and descriptors: it is looked for
+    /// when a new one arrives, the only time when one can have become garbage.
+    /// </summary>
+    private static void CollectOldGenerations()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        _ = Libc.malloc_trim(0);
+    }
+
+    private void StopLoops() => _loops.ForEach(loop => loop.Loop.Stop());
+
+    private void OnLoopDied(Exception fault)
+    {
+        Log(LogLevel.Alert, $"event loop died: {fault.GetType().Name} {fault.StackTrace}".ReplaceLineEndings(" "));
+        Status = 1;
+        StopLoops();
+    }
+
+    private void ListenWithCurrentPlans()
+    {
+        foreach (ListenPlan plan in Generation.Plans)
+        {
+            ListeningSocket socket = sockets.Find(plan)!;
+            _loops.ForEach(loop => loop.Listen(socket, plan, Generation.Log));
+        }
+    }
+
+    private void CloseSocket(ListeningSocket socket)
+    {
+        sockets.Forget(socket);
+        int users = _loops.Count;
+        foreach (WorkerLoop loop in _loops)
+        {
+            loop.StopListening(socket, () =>
+            {
+                if (Interlocked.Decrement(ref users) == 0)
+                {
+                    orders.Add(() => sockets.Close(socket));
+                }
+            });
+        }
+    }
+
+    /// <summary>The type and place say what went wrong; the message could repeat a client's bytes.</summary>
+    private void LogFault(Exception fault) => Log(LogLevel.Alert, $"connection failed: {fault.GetType().Name} {fault.StackTrace?.Trim().Split('\n')[0]}");
+}

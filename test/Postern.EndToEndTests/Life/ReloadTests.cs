@@ -1,0 +1,117 @@
+using System.Globalization;
+using Postern.TestKit;
+using Xunit;
+
+namespace Postern.EndToEndTests.Life;
+
+/// <summary>What a reload keeps, with a master and without.</summary>
+public sealed class ReloadTests
+{
+    private const string Alone = "daemon off; master_process off;";
+    private const string Master = "daemon off;";
+
+    [Theory]
+    [InlineData(Alone)]
+    [InlineData(Master)]
+    public async Task Hup_ManyTimesWithSessionsHeld_MemoryAndDescriptorsStayFlat(string main)
+    {
+        const int WarmUp = 20;
+        const int Rounds = 80;
+        const long AllowedKilobytes = 768;
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, main);
+        List<SteadyClient> held = [];
+        for (int i = 0; i < 8; i++)
+        {
+            held.Add(await service.LogInAsync(i));
+        }
+
+        await ReloadAsync(service, 0, WarmUp);
+        int process = MailService.WorkersOf(service.Master) is [int worker] ? worker : service.Master;
+        int[] processes = [.. new[] { service.Master, process }.Distinct()];
+        (long Memory, int Descriptors)[] before = [.. processes.Select(Measure)];
+        await ReloadAsync(service, WarmUp, Rounds);
+        (long Memory, int Descriptors)[] after = [.. processes.Select(Measure)];
+
+        for (int i = 0; i < processes.Length; i++)
+        {
+            // A generation with its certificates takes some 30 kB: kept, they would be 2400.
+            Assert.InRange(after[i].Memory - before[i].Memory, long.MinValue, AllowedKilobytes);
+            Assert.InRange(after[i].Descriptors - before[i].Descriptors, int.MinValue, 8);
+        }
+
+        foreach (SteadyClient client in held)
+        {
+            await client.ExchangeAsync(TestContext.Current.CancellationToken);
+            await client.DisposeAsync();
+        }
+    }
+
+    [Theory]
+    [InlineData(Alone)]
+    [InlineData(Master)]
+    public async Task Hup_ListenersComeAndGo_SessionsOfAVanishedOneGoOn(string main)
+    {
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, main);
+        int extra = LoopbackPorts.Next();
+        string socket = service.Folder.File("imap.sock");
+
+        service.Configure($"server {{ listen 127.0.0.1:{extra}; listen unix:{socket}; protocol imap; }}");
+        service.Signal(MailService.Hup);
+        await Deadline.UntilAsync(() => LoopbackPorts.IsListening(extra), () => service.Log);
+        await using SteadyClient held = await SteadyClient.LogInAsync("imap", extra, tls: false, 7);
+        Assert.True(File.Exists(socket));
+
+        service.Configure();
+        service.Signal(MailService.Hup);
+        await Deadline.UntilAsync(() => !LoopbackPorts.IsListening(extra), () => service.Log);
+        await Deadline.UntilAsync(() => !File.Exists(socket), () => "the unix socket's file is still there");
+
+        await held.ExchangeAsync(TestContext.Current.CancellationToken);
+        await using SteadyClient kept = await service.LogInAsync();
+        await kept.ExchangeAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Theory]
+    [InlineData(Alone)]
+    [InlineData(Master)]
+    public async Task Hup_PidFileElsewhere_Moves(string main)
+    {
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, main);
+        int master = service.Master;
+        string other = service.Folder.File("other.pid");
+        string path = service.Folder.File("postern.conf");
+        string text = await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
+
+        await File.WriteAllTextAsync(path, text.Replace(service.PidFile, other, StringComparison.Ordinal), TestContext.Current.CancellationToken);
+        service.Signal(MailService.Hup);
+
+        await Deadline.UntilAsync(
+            () => File.Exists(other) && !File.Exists(service.PidFile) && File.ReadAllText(other) == string.Create(CultureInfo.InvariantCulture, $"{master}\n"),
+            () => service.Log);
+    }
+
+    /// <summary>Each reload is waited for: a client is served by it.</summary>
+    private static async Task ReloadAsync(MailService service, int from, int count)
+    {
+        for (int i = from; i < from + count; i++)
+        {
+            string word = string.Create(CultureInfo.InvariantCulture, $"ROUND{i}X");
+            service.Configure($"imap_capabilities {word};");
+            service.Signal(MailService.Hup);
+            await Deadline.UntilAsync(() => MailService.Capability(service.Imap).Contains(word, StringComparison.Ordinal), () => service.Log);
+        }
+    }
+
+    /// <summary>Memory of its own, in kilobytes, and open descriptors.</summary>
+    private static (long Memory, int Descriptors) Measure(int process)
+    {
+        const string Field = "RssAnon:";
+        string line = File.ReadLines($"/proc/{process}/status").Single(text => text.StartsWith(Field, StringComparison.Ordinal));
+        return (
+            long.Parse(line[Field.Length..].Replace("kB", "", StringComparison.Ordinal), NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture),
+            Directory.GetFileSystemEntries($"/proc/{process}/fd").Length);
+    }
+}
