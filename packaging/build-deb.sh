@@ -65,7 +65,7 @@ for page in postern.8 postern.conf.5; do
 done
 
 documents=$root/usr/share/doc/postern
-for page in directives operations migrating-from-nginx parity; do
+for page in directives operations migrating-from-nginx parity tls benchmarks; do
   install -D -m 0644 "docs/$page.md" "$documents/$page.md"
 done
 
