@@ -34,6 +34,9 @@ public sealed class ConfigReader
 
     public ConfigEnvironment Environment { get; }
 
+    /// <summary>Every directive this reader knows, also those of the language itself. A name may have several rows.</summary>
+    public IEnumerable<Directive> Directives => _directives.SelectMany(rows => rows);
+
     /// <summary>What was reported so far, in order.</summary>
     public IReadOnlyList<ConfigMessage> Messages => _messages;
 

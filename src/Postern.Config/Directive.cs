@@ -15,7 +15,8 @@ public sealed class Directive
     /// <summary>For directives that take any number of arguments.</summary>
     public const int AnyNumber = int.MaxValue;
 
-    private Directive(string name, ConfigContexts contexts, int minArguments, int maxArguments, bool isBlock, DirectiveAction apply)
+    private Directive(
+        string name, ConfigContexts contexts, int minArguments, int maxArguments, bool isBlock, DirectiveAction apply, Slot? slot)
     {
         Name = name;
         Contexts = contexts;
@@ -23,6 +24,7 @@ public sealed class Directive
         MaxArguments = maxArguments;
         IsBlock = isBlock;
         Apply = apply;
+        Slot = slot;
     }
 
     public string Name { get; }
@@ -40,17 +42,27 @@ public sealed class Directive
 
     public DirectiveAction Apply { get; }
 
+    /// <summary>What the directive fills, whose default is the directive's; null if that is no single value.</summary>
+    public Slot? Slot { get; }
+
     /// <summary>A directive with a meaning of its own, ended by <c>;</c>.</summary>
-    public static Directive Custom(string name, ConfigContexts contexts, int minArguments, int maxArguments, DirectiveAction apply) =>
-        new(name, contexts, minArguments, maxArguments, isBlock: false, apply);
+    /// <param name="name">The directive's name.</param>
+    /// <param name="contexts">Where it may stand.</param>
+    /// <param name="minArguments">The name itself does not count.</param>
+    /// <param name="maxArguments">The name itself does not count.</param>
+    /// <param name="apply">Carries out one occurrence.</param>
+    /// <param name="slot">What it fills, if that is a single value with a default.</param>
+    public static Directive Custom(
+        string name, ConfigContexts contexts, int minArguments, int maxArguments, DirectiveAction apply, Slot? slot = null) =>
+        new(name, contexts, minArguments, maxArguments, isBlock: false, apply, slot);
 
     /// <summary>A block without arguments. The action reads it with <see cref="DirectiveCall.ReadBlock"/>.</summary>
     public static Directive Block(string name, ConfigContexts contexts, DirectiveAction apply) =>
-        new(name, contexts, 0, 0, isBlock: true, apply);
+        new(name, contexts, 0, 0, isBlock: true, apply, slot: null);
 
     /// <summary>A block of another program's part of the configuration, whatever its arguments.</summary>
     public static Directive ForeignBlock(string name, ConfigContexts contexts, DirectiveAction apply) =>
-        new(name, contexts, 0, AnyNumber, isBlock: true, apply);
+        new(name, contexts, 0, AnyNumber, isBlock: true, apply, slot: null);
 
     /// <summary><c>on</c> or <c>off</c>.</summary>
     public static Directive Flag(string name, ConfigContexts contexts, Slot<bool> slot) => Once(name, contexts, slot, call =>
@@ -148,7 +160,7 @@ public sealed class Directive
             }
 
             call.Scope.Set(slot, bits);
-        });
+        }, slot);
 
     /// <summary>Words that are appended to the level's list.</summary>
     public static Directive Words(string name, ConfigContexts contexts, Slot<IReadOnlyList<string>> slot) =>
@@ -158,7 +170,7 @@ public sealed class Directive
             {
                 call.Scope.Append(slot, word);
             }
-        });
+        }, slot);
 
     /// <summary>A directive with one argument and a meaning of its own that may stand once on a level.</summary>
     /// <param name="slot">Says by being set that the directive has been seen; <paramref name="apply"/> sets it.</param>
@@ -180,7 +192,7 @@ public sealed class Directive
             }
 
             apply(call);
-        });
+        }, slot);
 
     private static KeyValuePair<string, T>? Find<T>(KeyValuePair<string, T>[] keywords, string text)
     {

@@ -53,13 +53,13 @@ public static class TlsDirectives
 
     public static IReadOnlyList<Directive> Table { get; } =
     [
-        Directive.Custom("starttls", ConfigContexts.MailAndServer, 1, 1, ReadStartTls),
+        Directive.Custom("starttls", ConfigContexts.MailAndServer, 1, 1, ReadStartTls, _startTls),
         Directive.Custom("ssl_certificate", ConfigContexts.MailAndServer, 1, 1, call => Append(call, _certificates)),
         Directive.Custom("ssl_certificate_key", ConfigContexts.MailAndServer, 1, 1, call => Append(call, _keys)),
-        Directive.Custom("ssl_protocols", ConfigContexts.MailAndServer, 1, Directive.AnyNumber, ReadProtocols),
+        Directive.Custom("ssl_protocols", ConfigContexts.MailAndServer, 1, Directive.AnyNumber, ReadProtocols, _protocols),
         Directive.Text("ssl_ciphers", ConfigContexts.MailAndServer, _ciphers),
         Directive.Flag("ssl_prefer_server_ciphers", ConfigContexts.MailAndServer, _preferServerCiphers),
-        Directive.Custom("ssl", ConfigContexts.MailAndServer, 1, 1, ReadSsl),
+        Directive.Custom("ssl", ConfigContexts.MailAndServer, 1, 1, ReadSsl, _ssl),
         Directive.Flag("ssl_certificate_compression", ConfigContexts.MailAndServer, _certificateCompression),
         Directive.Text("ssl_ecdh_curve", ConfigContexts.MailAndServer, _curves),
         Directive.Text("ssl_dhparam", ConfigContexts.MailAndServer, _dhParam),
@@ -78,7 +78,7 @@ public static class TlsDirectives
         Directive.Text("ssl_client_certificate", ConfigContexts.MailAndServer, _clientAuthorities),
         Directive.Text("ssl_trusted_certificate", ConfigContexts.MailAndServer, _trustedAuthorities),
         Directive.Text("ssl_crl", ConfigContexts.MailAndServer, _revocationLists),
-        Directive.Custom("ssl_session_cache", ConfigContexts.MailAndServer, 1, 2, SessionCacheDirective.Read),
+        Directive.Custom("ssl_session_cache", ConfigContexts.MailAndServer, 1, 2, SessionCacheDirective.Read, SessionCacheDirective.Mode),
         Directive.Once("ssl_session_timeout", ConfigContexts.MailAndServer, _sessionTimeout, ReadSessionTimeout),
         Directive.Flag("ssl_session_tickets", ConfigContexts.MailAndServer, _sessionTickets),
         Directive.Custom("ssl_session_ticket_key", ConfigContexts.MailAndServer, 1, 1, call => Append(call, _ticketKeys)),

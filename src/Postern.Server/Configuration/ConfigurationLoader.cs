@@ -10,7 +10,8 @@ namespace Postern.Server.Configuration;
 /// <summary>Reads a configuration file, and what belongs to it, into <see cref="MainSettings"/>. Has no effect on anything else.</summary>
 public static class ConfigurationLoader
 {
-    private static readonly Directive[] _directives =
+    /// <summary>All tables.</summary>
+    internal static IReadOnlyList<Directive> Directives { get; } =
     [
         .. MainDirectives.Table,
         .. ErrorLogDirective.Table,
@@ -28,7 +29,7 @@ public static class ConfigurationLoader
             ConfigDirectory = path[..(path.LastIndexOf('/') + 1)],
             ResolveHost = source.ResolveHost,
         };
-        ConfigReader reader = new(_directives, environment);
+        ConfigReader reader = new(Directives, environment);
         ConfigScope main = new(parent: null, ConfigPosition.None);
         if (source.Directives is not null)
         {

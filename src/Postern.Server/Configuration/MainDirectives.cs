@@ -24,12 +24,12 @@ internal static class MainDirectives
     private const int MaxCpus = 1024;
 
     private static readonly Slot<bool> _foreignSeen = new(false);
-    private static readonly Slot<bool> _sslEngine = new(false);
+    private static readonly Slot<string?> _sslEngine = new(null);
 
     // Knobs of parts that are built differently here; the configuration may turn them, docs/parity.md lists them.
     private static readonly Slot<string?> _lockFile = new(null);
     private static readonly Slot<TimeSpan> _timerResolution = new(TimeSpan.Zero);
-    private static readonly Slot<int> _debugPoints = new(0);
+    private static readonly Slot<int?> _debugPoints = new(null);
     private static readonly Slot<bool> _pcreJit = new(false);
     private static readonly Slot<bool> _objectCacheInheritable = new(true);
 
@@ -206,7 +206,7 @@ internal static class MainDirectives
 
     private static void ReadSslEngine(DirectiveCall call)
     {
-        call.Scope.Set(_sslEngine, true);
+        call.Scope.Set(_sslEngine, call.Arguments[0]);
         call.Warn("\"ssl_engine\" is not supported, ignored");
     }
 

@@ -26,7 +26,7 @@ public static class ProxyDirectives
     public static IReadOnlyList<Directive> Table { get; } =
     [
         Directive.Flag("proxy", ConfigContexts.MailAndServer, _proxy),
-        Directive.Custom("proxy_buffer", ConfigContexts.MailAndServer, 1, 1, ReadBuffer),
+        Directive.Custom("proxy_buffer", ConfigContexts.MailAndServer, 1, 1, ReadBuffer, Buffer),
         Directive.Milliseconds("proxy_timeout", ConfigContexts.MailAndServer, Timeout),
         Directive.Flag("proxy_pass_error_message", ConfigContexts.MailAndServer, PassErrorMessage),
         Directive.Flag("proxy_smtp_auth", ConfigContexts.MailAndServer, SmtpAuth),
