@@ -139,6 +139,14 @@ for project in test/*/*.csproj; do
   fi
 done
 
+step 'fuzz'
+# Seconds for all targets together; ./fuzz.sh runs one as long as you like.
+if fuzz/Postern.Fuzz/bin/Release/net10.0/Postern.Fuzz all "${POSTERN_FUZZ_SECONDS:-40}"; then
+  passed=$((passed + 1))
+else
+  failed=$((failed + 1))
+fi
+
 done_testing=yes
 printf '\n'
 [ "$passed" -gt 0 ] && [ "$failed" -eq 0 ]

@@ -12,14 +12,18 @@ namespace Postern.Sessions.Tests;
 /// <summary>One server block on a scripted kernel; the test is the client, the auth server and the backend.</summary>
 internal sealed class SessionHarness : IDisposable
 {
-    private static readonly Lazy<(TlsContext Server, TlsContext Client)> _tls = new(CreateTls);
+    private static readonly Lazy<(Dictionary<MailProtocol, TlsContext> Servers, TlsContext Client)> _tls = new(CreateTls);
 
     private readonly TemporaryFolder _folder = new();
     private readonly ErrorLogSet _logs = new(TimeProvider.System, new LogFiles(), "test");
     private readonly MailServer _server;
 
     public SessionHarness(
-        Func<MailServerSettings, MailServerSettings>? change = null, bool ssl = false, Action<LoginNotice>? observer = null, int maxConnections = 100)
+        Func<MailServerSettings, MailServerSettings>? change = null,
+        bool ssl = false,
+        Action<LoginNotice>? observer = null,
+        int maxConnections = 100,
+        bool proxyProtocol = false)
     {
         Script = new ScriptedLoop(maxConnections);
         ErrorLogSettings target = new() { Kind = ErrorLogTargetKind.File, Path = _folder.File("log"), Level = LogLevel.Debug };
@@ -28,7 +32,7 @@ internal sealed class SessionHarness : IDisposable
             throw new InvalidOperationException(error);
         }
 
-        Listen = new ListenSettings { Address = EndpointAddress.TryParseIP("0.0.0.0", 143)!, Ssl = ssl };
+        Listen = new ListenSettings { Address = EndpointAddress.TryParseIP("0.0.0.0", 143)!, Ssl = ssl, ProxyProtocol = proxyProtocol };
         MailServerSettings settings = new()
         {
             Protocol = MailProtocol.Imap,
@@ -39,7 +43,8 @@ internal sealed class SessionHarness : IDisposable
             AuthMethods = AuthMethods.Plain | AuthMethods.Login,
             Capabilities = ["IMAP4rev1"],
         };
-        _server = new MailServer(change?.Invoke(settings) ?? settings, _tls.Value.Server, log) { LoginObserver = observer };
+        settings = change?.Invoke(settings) ?? settings;
+        _server = new MailServer(settings, _tls.Value.Servers[settings.Protocol], log) { LoginObserver = observer };
     }
 
     public static TlsContext ClientContext => _tls.Value.Client;
@@ -85,11 +90,14 @@ internal sealed class SessionHarness : IDisposable
         _folder.Dispose();
     }
 
-    private static (TlsContext Server, TlsContext Client) CreateTls()
+    private static (Dictionary<MailProtocol, TlsContext> Servers, TlsContext Client) CreateTls()
     {
         using var folder = new TemporaryFolder();
         TestCertificate certificate = TestCertificate.WriteEcdsa(folder);
         var settings = new TlsServerSettings { Certificates = [certificate.CertificateFile], CertificateKeys = [certificate.KeyFile] };
-        return (TlsContextFactory.CreateServer(settings, "imap"), TlsContextFactory.CreateClient());
+        return (
+            Enum.GetValues<MailProtocol>().ToDictionary(
+                protocol => protocol, protocol => TlsContextFactory.CreateServer(settings, MailProtocols.AlpnName(protocol))),
+            TlsContextFactory.CreateClient());
     }
 }

@@ -272,7 +272,8 @@ public sealed class AuthResponseParser
     {
         if (ch is not ((byte)'\r' or (byte)'\n'))
         {
-            return AuthResponseResult.NeedMore;
+            // RFC 9110 section 5.5: NUL in a value is not to be passed on. It would end up in a reply line or in the backend's login.
+            return ch == 0 ? AuthResponseResult.InvalidHeader : AuthResponseResult.NeedMore;
         }
 
         int length = buffer[_valueStart..(_position - 1)].TrimEnd((byte)' ').Length;

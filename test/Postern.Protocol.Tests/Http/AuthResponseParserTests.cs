@@ -90,6 +90,8 @@ public class AuthResponseParserTests
     [InlineData("Auth-Status\rx", "InvalidHeader")]
     [InlineData("Auth-Status: OK\r\n\rx", "InvalidHeader")]
     [InlineData("H\u00e9: x\r\n\r\n", "InvalidHeader")]
+    [InlineData("Auth-Status: no\0\r\n\r\n", "InvalidHeader")]
+    [InlineData("Auth-Status: OK\r\nAuth-User: \0\r\n\r\n", "InvalidHeader")]
     // unfinished
     [InlineData("", "NeedMore")]
     [InlineData("HTTP", "NeedMore")]
