@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using System.Runtime.InteropServices;
 using Postern.Interop;
 
@@ -138,16 +137,11 @@ internal static unsafe class KeyMemory
     /// <param name="anonymous">Whether the mapping has no name: neither a file nor <c>[heap]</c>, which is everybody's.</param>
     private static bool FindMapping(nint address, out long start, out long end, out bool anonymous)
     {
-        foreach (string line in File.ReadLines("/proc/self/maps"))
+        foreach (MemoryMapping mapping in MemoryMapping.OfThisProcess())
         {
-            // START-END RIGHTS OFFSET DEVICE INODE [NAME]
-            string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            string[] range = fields[0].Split('-');
-            start = long.Parse(range[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-            end = long.Parse(range[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            (start, end, anonymous) = (mapping.Start, mapping.End, mapping.Name.Length == 0);
             if (address >= start && address < end)
             {
-                anonymous = fields.Length == 5;
                 return true;
             }
         }

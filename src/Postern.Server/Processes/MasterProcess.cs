@@ -342,6 +342,7 @@ internal sealed class MasterProcess : IDisposable
                 ours.Dispose();
                 Log(LogLevel.Emerg, string.Create(
                     CultureInfo.InvariantCulture, $"posix_spawn() failed while spawning \"configuration loader\" ({-id}: {Marshal.GetPInvokeErrorMessage(-id)})"));
+                ServiceManager.Ready();
                 return;
             }
 

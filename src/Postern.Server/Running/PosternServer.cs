@@ -256,7 +256,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     private unsafe void LogStart()
     {
-        if (_log?.IsEnabled(LogLevel.Notice) != true)
+        if (!_log.IsEnabled(LogLevel.Notice))
         {
             return;
         }
