@@ -14,6 +14,12 @@ public sealed record ConfigEnvironment
     /// <summary>Addresses of a host name, empty if there are none. Not asked for text that is an address.</summary>
     public required Func<string, IReadOnlyList<IPAddress>> ResolveHost { get; init; }
 
+    /// <summary>
+    /// Whether the files TLS needs are only read here, into <see cref="ConfigFiles.Current"/>: another process, which gets them from there,
+    /// makes contexts of them and reports what is wrong with them.
+    /// </summary>
+    public bool DefersTls { get; init; }
+
     /// <summary>A path relative to the prefix.</summary>
     public string UnderPrefix(string path) => Combine(Prefix, path);
 

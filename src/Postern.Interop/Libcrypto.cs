@@ -195,6 +195,9 @@ public static unsafe partial class Libcrypto
     public static partial int EVP_PKEY_generate(nint context, nint* key);
 
     [LibraryImport(Library)]
+    public static partial int EVP_PKEY_up_ref(nint key);
+
+    [LibraryImport(Library)]
     public static partial void EVP_PKEY_free(nint key);
 
     [LibraryImport(Library)]

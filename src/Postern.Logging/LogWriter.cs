@@ -2,13 +2,17 @@ namespace Postern.Logging;
 
 /// <summary>
 /// While one exists, lines for files and standard error are written by a thread of its own, many at a time: a disk that hangs, or a
-/// pipe that is full, must not hold up an event loop. The thread is made with the first line. Without one, lines are written by
-/// whoever logs them.
+/// pipe that is full, must not hold up an event loop. The thread is made with the first line. The first line after silence is written at
+/// once; those that follow it within a few milliseconds go together, without waking the thread for each. Without a writer, lines are
+/// written by whoever logs them.
 /// </summary>
 public sealed class LogWriter : IDisposable
 {
     /// <summary>What a disk that hangs may cost at the end of the process.</summary>
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(1);
+
+    /// <summary>Lines of this time are written together: a wake-up costs more than a line, and nobody reads a log that fast.</summary>
+    private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(5);
 
     private static LogWriter? _current;
 
@@ -49,7 +53,7 @@ public sealed class LogWriter : IDisposable
         _ = thread?.Join(_patience);
     }
 
-    /// <summary>The target has lines now, and had none before.</summary>
+    /// <summary>The target has lines now, and the writer did not know of any.</summary>
     internal void Announce(QueuedTarget target)
     {
         lock (_gate)
@@ -69,25 +73,41 @@ public sealed class LogWriter : IDisposable
 
     private void Run()
     {
-        while (true)
+        List<QueuedTarget> busy = [];
+        while (TakeAnnounced(busy))
         {
-            QueuedTarget target;
-            lock (_gate)
+            busy.RemoveAll(static target => !target.WriteWaiting());
+        }
+    }
+
+    /// <summary>Waits for targets that have lines; those that had some lately are asked again after a pause.</summary>
+    /// <param name="busy">Targets that are known already; others are added.</param>
+    /// <returns>False at the end, when everything is written.</returns>
+    private bool TakeAnnounced(List<QueuedTarget> busy)
+    {
+        lock (_gate)
+        {
+            if (busy.Count > 0 && !_stopping)
             {
-                while (_waiting.Count == 0)
-                {
-                    if (_stopping)
-                    {
-                        return;
-                    }
-
-                    Monitor.Wait(_gate);
-                }
-
-                target = _waiting.Dequeue();
+                _ = Monitor.Wait(_gate, _pause);
             }
 
-            target.WriteWaiting();
+            while (_waiting.Count == 0 && busy.Count == 0)
+            {
+                if (_stopping)
+                {
+                    return false;
+                }
+
+                _ = Monitor.Wait(_gate);
+            }
+
+            while (_waiting.TryDequeue(out QueuedTarget? target))
+            {
+                busy.Add(target);
+            }
+
+            return true;
         }
     }
 }
@@ -135,11 +155,12 @@ internal abstract class QueuedTarget : LogTarget
     }
 
     /// <summary>Writes what waits. On the writer's thread.</summary>
-    internal void WriteWaiting()
+    /// <returns>False if nothing did: the writer forgets this target until it is announced again.</returns>
+    internal bool WriteWaiting()
     {
         lock (_order)
         {
-            WriteAll();
+            return WriteOnce();
         }
     }
 
@@ -150,7 +171,9 @@ internal abstract class QueuedTarget : LogTarget
         {
             try
             {
-                WriteAll();
+                while (WriteOnce())
+                {
+                }
             }
             finally
             {
@@ -159,19 +182,23 @@ internal abstract class QueuedTarget : LogTarget
         }
     }
 
-    private void WriteAll()
+    private bool WriteOnce()
     {
-        while (TakeWaiting(out int length, out int lost))
+        if (!TakeWaiting(out int length, out int lost))
         {
-            WriteNow(_writing.AsSpan(0, length));
-            if (lost > 0)
-            {
-                WriteNow(LostLine(lost));
-            }
+            return false;
         }
+
+        WriteNow(_writing.AsSpan(0, length));
+        if (lost > 0)
+        {
+            WriteNow(LostLine(lost));
+        }
+
+        return true;
     }
 
-    /// <returns>Whether nothing waited before.</returns>
+    /// <returns>Whether the writer has to be told.</returns>
     private bool Append(ReadOnlySpan<byte> line)
     {
         lock (_gate)

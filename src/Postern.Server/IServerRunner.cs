@@ -5,6 +5,12 @@ namespace Postern.Server;
 /// <summary>What happens with a configuration once it has been read and found right.</summary>
 public interface IServerRunner
 {
+    /// <summary>Whether <see cref="Run"/> might start a worker process, which reads certificates and keys itself; if not, this process must.</summary>
+    bool MayStartWorker { get; }
+
+    /// <summary>Whether <see cref="Run"/> would do so with this configuration.</summary>
+    bool StartsWorker(MainSettings settings);
+
     /// <summary>Opens logs, writes the pid file, binds, and serves until told to stop.</summary>
     /// <param name="settings">The configuration.</param>
     /// <param name="messages">

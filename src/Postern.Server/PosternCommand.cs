@@ -82,7 +82,7 @@ public sealed class PosternCommand(
 
     private int Configure(CommandLine options)
     {
-        ConfigurationResult configuration = ConfigurationLoader.Load(options.ToSource());
+        ConfigurationResult configuration = Load(options);
         Show(configuration.Messages);
         if (options.Test)
         {
@@ -98,6 +98,24 @@ public sealed class PosternCommand(
         return options.Signal is null
             ? runner.Run(settings, [.. configuration.AllMessages], options)
             : Signal(options.Signal, settings);
+    }
+
+    /// <summary>
+    /// Where a worker process will serve, TLS is left to it: starting OpenSSL twice would double the cost of the start. Whatever is wrong
+    /// elsewhere is told as it is when everything is read in order.
+    /// </summary>
+    private ConfigurationResult Load(CommandLine options)
+    {
+        if (runner.MayStartWorker && !options.Test && options.Signal is null)
+        {
+            ConfigurationResult result = ConfigurationLoader.Load(options.ToSource() with { DefersTls = true });
+            if (result.Settings is { } settings && runner.StartsWorker(settings))
+            {
+                return result;
+            }
+        }
+
+        return ConfigurationLoader.Load(options.ToSource());
     }
 
     private int Test(CommandLine options, ConfigurationResult configuration)

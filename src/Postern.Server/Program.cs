@@ -8,8 +8,6 @@ using Postern.Server.Running;
 ProcessSignals.Block();
 switch (ProcessRole.Current.Kind)
 {
-    case ProcessKind.Master:
-        return MasterProcess.Run();
     case ProcessKind.Worker:
         return WorkerProcess.Run(args);
     case ProcessKind.Loader:
@@ -21,11 +19,9 @@ switch (ProcessRole.Current.Kind)
 
 StandardStreams streams = StandardStreams.OfProcess();
 PosternServer server = new(streams);
-if (Libc.geteuid() == 0)
-{
-    // It may become a master, whose worker reads the same configuration.
-    ConfigFiles.Current = server.Recorded;
-}
+
+// It may become the master of a worker that reads the same configuration, or start itself again, detached.
+ConfigFiles.Current = server.Recorded;
 
 // Whoever started the detached process has printed warnings already.
 return new PosternCommand(server, _ => DemoCommand.Run(streams), () => OpenSsl.VersionText, streams) { ErrorsOnly = Detachment.IsDetached }.Execute(args);

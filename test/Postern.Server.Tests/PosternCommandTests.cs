@@ -125,6 +125,10 @@ public sealed class PosternCommandTests : ConfigurationTests, IServerRunner
         Assert.Equal($"nginx: {expected}\n", Error());
     }
 
+    bool IServerRunner.MayStartWorker => false;
+
+    bool IServerRunner.StartsWorker(MainSettings settings) => false;
+
     int IServerRunner.Run(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)
     {
         _running = settings;

@@ -49,7 +49,7 @@ internal static unsafe class KeyMemory
 
     /// <summary>
     /// Makes a signature nobody needs: what OpenSSL derives from a key at its first use (for RSA copies of the primes) would otherwise be
-    /// made by whichever loop comes first, in that loop's heap. To be called on the thread of the keys.
+    /// made in the heap of whichever loop comes first. To be called on the thread of the keys.
     /// </summary>
     /// <param name="key">An EVP_PKEY of software, not of a token.</param>
     public static void Use(nint key)

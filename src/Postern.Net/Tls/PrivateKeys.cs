@@ -27,6 +27,10 @@ internal static unsafe class PrivateKeys
         return key;
     }
 
+    /// <summary>Whether the key is in this process's memory, and not behind an engine or a store, where each signature may cost.</summary>
+    public static bool IsSoftware(string source) =>
+        !source.StartsWith(EngineScheme, StringComparison.Ordinal) && !source.StartsWith(StoreScheme, StringComparison.Ordinal);
+
     private static nint LoadPem(string source, KeyPassphrases? passphrases, Action<ConfigSeverity, string>? remark)
     {
         using PemSource pem = PemSource.Open(source, "certificate key");
@@ -42,7 +46,6 @@ internal static unsafe class PrivateKeys
 
             if (key != 0)
             {
-                KeyMemory.Use(key);
                 return key;
             }
 

@@ -69,7 +69,7 @@ public static unsafe class TlsContextFactory
             SetCiphers(context, settings);
             using var identity = new MemoryStream();
             identity.Write("MAIL"u8);
-            UseCertificates(context, settings, identity, remark);
+            UseCertificates(owner, context, settings, identity, remark);
             CompressCertificates(context, settings, remark);
             ClientVerification.Apply(context, settings, identity);
             SetDhParameters(context, settings.DhParam);
@@ -175,14 +175,14 @@ public static unsafe class TlsContextFactory
 
     /// <param name="identity">Takes the SHA-1 of each certificate.</param>
     private static void UseCertificates(
-        nint context, TlsServerSettings settings, Stream identity, Action<ConfigSeverity, string>? remark)
+        TlsContext owner, nint context, TlsServerSettings settings, Stream identity, Action<ConfigSeverity, string>? remark)
     {
         for (int i = 0; i < settings.Certificates.Count; i++)
         {
             using var chain = CertificateChain.Load(settings.Certificates[i]);
             chain.UseIn(context);
             identity.Write(TlsDigest.OfCertificate(chain.Leaf));
-            UseKey(context, chain, settings.CertificateKeys[i], settings.Passphrases, remark);
+            UseKey(owner, context, chain, settings.CertificateKeys[i], settings.Passphrases, remark);
             if (remark is not null)
             {
                 CertificateNotices.CheckValidity(chain.Shown, chain.Leaf, remark);
@@ -197,7 +197,7 @@ public static unsafe class TlsContextFactory
     }
 
     private static void UseKey(
-        nint context, CertificateChain chain, string source, KeyPassphrases? passphrases, Action<ConfigSeverity, string>? remark)
+        TlsContext owner, nint context, CertificateChain chain, string source, KeyPassphrases? passphrases, Action<ConfigSeverity, string>? remark)
     {
         nint key = PrivateKeys.Load(source, passphrases, remark);
         try
@@ -206,6 +206,11 @@ public static unsafe class TlsContextFactory
             if (Libcrypto.X509_check_private_key(chain.Leaf, key) != 1 || Libssl.SSL_CTX_use_PrivateKey(context, key) != 1)
             {
                 throw Failure($"SSL_CTX_use_PrivateKey(\"{PemSource.Shown(source)}\") failed");
+            }
+
+            if (PrivateKeys.IsSoftware(source))
+            {
+                owner.AddKey(key);
             }
         }
         finally

@@ -138,6 +138,12 @@ public static class TlsDirectives
             Always = always,
             Needed = needed,
         };
+        if (needed && call.Environment.DefersTls)
+        {
+            TlsFiles.Read(settings, (severity, text) => Remark(call, severity, text));
+            return settings;
+        }
+
         return needed ? Load(settings, call, alpnName) : settings;
     }
 

@@ -28,6 +28,7 @@ public static class ConfigurationLoader
             Prefix = source.PrefixDirectory,
             ConfigDirectory = path[..(path.LastIndexOf('/') + 1)],
             ResolveHost = source.ResolveHost,
+            DefersTls = source.DefersTls,
         };
         ConfigReader reader = new(Directives, environment);
         ConfigScope main = new(parent: null, ConfigPosition.None);

@@ -19,6 +19,9 @@ public sealed record ConfigurationSource
     /// <summary><c>-e</c>, a path relative to the prefix or <c>stderr</c>; null = <see cref="DefaultPaths.ErrorLog"/>.</summary>
     public string? ErrorLog { get; init; }
 
+    /// <summary>See <see cref="ConfigEnvironment.DefersTls"/>.</summary>
+    public bool DefersTls { get; init; }
+
     /// <summary>Addresses of a host name, empty if there are none.</summary>
     public Func<string, IReadOnlyList<IPAddress>> ResolveHost { get; init; } = ResolveRecorded;
 

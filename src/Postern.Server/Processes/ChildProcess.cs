@@ -77,21 +77,6 @@ internal sealed unsafe record ChildProcess
         }
     }
 
-    /// <summary>Becomes it, under the same process id. Returns only if that failed.</summary>
-    /// <returns>The errno.</returns>
-    public int Become()
-    {
-        foreach (int descriptor in Inherited)
-        {
-            _ = Libc.fcntl(descriptor, Libc.F_SETFD, 0);
-        }
-
-        using var arguments = new CStrings(Arguments);
-        using var environment = new CStrings(Environment);
-        _ = Libc.execve(Executable, arguments.Pointer, environment.Pointer);
-        return Marshal.GetLastPInvokeError();
-    }
-
     /// <summary>An array of C strings that ends with a null pointer.</summary>
     private sealed class CStrings : IDisposable
     {

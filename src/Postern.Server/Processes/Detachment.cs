@@ -12,14 +12,22 @@ namespace Postern.Server.Processes;
 /// </summary>
 internal static unsafe class Detachment
 {
-    private static int _ready = ReadDescriptor();
+    private static int _ready;
+    private static int _record;
+
+    static Detachment()
+    {
+        (_ready, _record) = ReadDescriptors();
+        IsDetached = _ready >= 0;
+    }
 
     /// <summary>Whether this process was started by <see cref="Run"/>.</summary>
-    public static bool IsDetached { get; } = _ready >= 0;
+    public static bool IsDetached { get; }
 
     /// <summary>Starts the other process and waits until it serves.</summary>
+    /// <param name="files">What was read of the configuration; the other process reads it from there.</param>
     /// <returns>The exit code of this process.</returns>
-    public static int Run()
+    public static int Run(RecordedFiles files)
     {
         int* both = stackalloc int[2];
         if (Libc.pipe2(both, Libc.O_CLOEXEC) != 0)
@@ -27,19 +35,27 @@ internal static unsafe class Detachment
             throw SystemCallException.FromErrno("pipe2()", Marshal.GetLastPInvokeError());
         }
 
+        int record = MemoryFile.Create();
+        using (var writer = new BinaryWriter(MemoryFile.Open(record)))
+        {
+            files.Write(writer);
+        }
+
+        files.Dispose();
         int id = new ChildProcess
         {
             Arguments = Environment.GetCommandLineArgs(),
             Environment =
             [
                 .. ProcessRole.ForeignEnvironment(),
-                string.Create(CultureInfo.InvariantCulture, $"{ProcessRole.DetachedVariable}={both[1]}"),
+                string.Create(CultureInfo.InvariantCulture, $"{ProcessRole.DetachedVariable}={both[1]} {record}"),
                 new ProcessRole(ProcessKind.Command, -1, ProcessRole.Current.Executable).ToVariable(),
             ],
-            Inherited = [both[1]],
+            Inherited = [both[1], record],
             Detached = true,
         }.Start();
         _ = Libc.close(both[1]);
+        _ = Libc.close(record);
         if (id < 0)
         {
             throw SystemCallException.FromErrno("posix_spawn()", -id);
@@ -79,23 +95,39 @@ internal static unsafe class Detachment
         _ready = -1;
     }
 
-    /// <summary>For a process that takes this one's place by execve(2).</summary>
-    public static IEnumerable<int> Inherited => _ready >= 0 ? [_ready] : [];
-
-    /// <summary>The variable for it.</summary>
-    public static IEnumerable<string> Variables =>
-        _ready >= 0 ? [string.Create(CultureInfo.InvariantCulture, $"{ProcessRole.DetachedVariable}={_ready}")] : [];
-
-    private static int ReadDescriptor()
+    /// <summary>
+    /// What the calling process read of the configuration. It is not read from the disk once more: a passphrase out of a named pipe comes
+    /// only once. Null if this process is not detached.
+    /// </summary>
+    public static RecordedFiles? TakeRecord()
     {
-        int descriptor = int.TryParse(
-            Environment.GetEnvironmentVariable(ProcessRole.DetachedVariable), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : -1;
-        if (descriptor >= 0)
+        if (_record < 0)
         {
-            // Children must not hold it open: whoever waits would not notice that this process has ended.
-            Descriptors.CloseOnExec(descriptor);
+            return null;
         }
 
-        return descriptor;
+        using var reader = new BinaryReader(MemoryFile.Open(_record));
+        var record = RecordedFiles.Replay(reader, records: true);
+        _ = Libc.close(_record);
+        _record = -1;
+        return record;
+    }
+
+    /// <summary>The descriptors of <see cref="Run"/>: where to tell that this process serves, and the record.</summary>
+    private static (int Ready, int Record) ReadDescriptors()
+    {
+        int[] descriptors =
+        [
+            .. (Environment.GetEnvironmentVariable(ProcessRole.DetachedVariable) ?? "").Split(' ').Select(
+                text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : -1),
+        ];
+        if (descriptors is not [>= 0, >= 0])
+        {
+            return (-1, -1);
+        }
+
+        // Children must not hold it open: whoever waits would not notice that this process has ended.
+        Array.ForEach(descriptors, Descriptors.CloseOnExec);
+        return (descriptors[0], descriptors[1]);
     }
 }

@@ -1,9 +1,6 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
-using Microsoft.Win32.SafeHandles;
 using Postern.Interop;
 using Postern.Logging;
-using Postern.Net;
 using Postern.Server.Running;
 
 namespace Postern.Server.Processes;
@@ -48,7 +45,8 @@ internal sealed class Handover : IDisposable
     /// <summary>The listening sockets; those of one address in the order of the loops.</summary>
     public IReadOnlyList<int> Sockets { get; private set; } = [];
 
-    private int MemoryFile { get; set; } = -1;
+    /// <summary>Descriptor of the record, a <see cref="MemoryFile"/>.</summary>
+    private int Record { get; set; } = -1;
 
     /// <summary>Puts a handover together.</summary>
     /// <param name="settings">The configuration.</param>
@@ -74,9 +72,9 @@ internal sealed class Handover : IDisposable
             LogPaths = [.. logs.Keys],
             Logs = [.. logs.Values],
             Sockets = sockets,
-            MemoryFile = CreateMemoryFile(),
+            Record = MemoryFile.Create(),
         };
-        using var writer = new BinaryWriter(handover.OpenMemoryFile());
+        using var writer = new BinaryWriter(MemoryFile.Open(handover.Record));
         handover.WriteHead(writer);
         files.Write(writer);
         return handover;
@@ -89,18 +87,18 @@ internal sealed class Handover : IDisposable
     public static Handover FromMessages(IReadOnlyList<int> logs, IReadOnlyList<int> sockets, ReceivedMessage complete)
     {
         int memory = complete.Descriptors[0];
-        using var reader = new BinaryReader(OpenMemoryFile(memory));
+        using var reader = new BinaryReader(MemoryFile.Open(memory));
         Handover handover = ReadHead(reader);
         handover.Logs = logs;
         handover.Sockets = sockets;
-        handover.MemoryFile = memory;
+        handover.Record = memory;
         return handover;
     }
 
     /// <summary>The record of the configuration; the caller wipes it when it was read.</summary>
     public RecordedFiles OpenFiles()
     {
-        using var reader = new BinaryReader(OpenMemoryFile());
+        using var reader = new BinaryReader(MemoryFile.Open(Record));
         _ = ReadHead(reader);
         return RecordedFiles.Replay(reader);
     }
@@ -111,7 +109,7 @@ internal sealed class Handover : IDisposable
         channel.Send(ChannelMessage.Begin)
         && SendDescriptors(channel, ChannelMessage.Logs, Logs)
         && SendDescriptors(channel, ChannelMessage.Sockets, Sockets)
-        && channel.Send(ChannelMessage.Complete, descriptors: [MemoryFile]);
+        && channel.Send(ChannelMessage.Complete, descriptors: [Record]);
 
     /// <summary>Sends descriptors in as many messages as they need.</summary>
     public static bool SendDescriptors(ProcessChannel channel, ChannelMessage kind, IReadOnlyList<int> descriptors) => descriptors
@@ -163,10 +161,10 @@ internal sealed class Handover : IDisposable
         CloseAll(Logs);
         CloseSockets();
         Logs = [];
-        if (MemoryFile >= 0)
+        if (Record >= 0)
         {
-            _ = Libc.close(MemoryFile);
-            MemoryFile = -1;
+            _ = Libc.close(Record);
+            Record = -1;
         }
     }
 
@@ -186,22 +184,6 @@ internal sealed class Handover : IDisposable
             settings.CpuAffinity?.ToString() ?? "",
             .. environment,
         ]);
-
-    private static int CreateMemoryFile()
-    {
-        int descriptor = Libc.memfd_create("postern configuration", Libc.MFD_CLOEXEC);
-        return descriptor >= 0 ? descriptor : throw SystemCallException.FromErrno("memfd_create()", Marshal.GetLastPInvokeError());
-    }
-
-    /// <summary>From the beginning, without a buffer: keys must not stay behind in one.</summary>
-    private static FileStream OpenMemoryFile(int descriptor)
-    {
-        var stream = new FileStream(new SafeFileHandle(descriptor, ownsHandle: false), FileAccess.ReadWrite, bufferSize: 0);
-        stream.Position = 0;
-        return stream;
-    }
-
-    private FileStream OpenMemoryFile() => OpenMemoryFile(MemoryFile);
 
     private void WriteHead(BinaryWriter writer)
     {

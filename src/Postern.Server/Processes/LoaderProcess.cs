@@ -43,7 +43,7 @@ internal static class LoaderProcess
     {
         var opened = new Dictionary<string, int>(StringComparer.Ordinal);
         var logFiles = new LogFiles(path => opened.TryGetValue(path, out int known) ? Descriptors.Duplicate(known) : opened[path] = LogFiles.Open(path));
-        using Generation? generation = Generation.TryBuild(settings, logFiles, null, out List<ConfigMessage> faults);
+        using Generation? generation = Generation.TryBuild(settings, logFiles, null, out List<ConfigMessage> faults, serves: false);
         faults.ForEach(fault => report(LogLevel.Emerg, fault.Text));
         if (generation is null
             || !sockets.TryOpen(generation.Plans, Service.Loops(settings), (message, error) => report(error ? LogLevel.Emerg : LogLevel.Notice, message), out _))

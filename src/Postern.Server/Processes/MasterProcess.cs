@@ -27,6 +27,7 @@ internal sealed class MasterProcess : IDisposable
     private readonly bool _isDaemon = Detachment.IsDetached || InheritedSockets.FromUpgrade;
     private readonly BinaryUpgrade _upgrade;
     private readonly List<ChildWorker> _workers = [];
+    private readonly StartMessages _reading;
     private Handover _handover;
     private Dictionary<string, int> _givenLogs = [];
     private ErrorLogSet? _logs;
@@ -36,12 +37,14 @@ internal sealed class MasterProcess : IDisposable
     private bool _isQuitting;
     private bool _acceptsNobody;
     private bool _isReady;
+    private bool _isUnfit;
     private long _killAt = -1;
     private long _startAt = -1;
 
-    private MasterProcess(Handover handover)
+    private MasterProcess(Handover handover, StartMessages reading)
     {
         _handover = handover;
+        _reading = reading;
         _upgrade = new BinaryUpgrade(Log);
         _logFiles = new LogFiles(path => _givenLogs.Remove(path, out int given) ? given : LogFiles.Open(path));
         OpenLog();
@@ -52,43 +55,15 @@ internal sealed class MasterProcess : IDisposable
     /// <summary>The worker that takes clients, or null.</summary>
     private ChildWorker? Serving => _workers.LastOrDefault(worker => !worker.IsLeaving);
 
-    /// <summary>The process a command became (<see cref="Become"/>).</summary>
-    /// <returns>The exit code.</returns>
-    public static int Run()
+    /// <summary>Starts the worker and looks after it until the end of the service.</summary>
+    /// <param name="handover">What the worker needs; the master's from now on.</param>
+    /// <param name="reading">What is said about the configuration, and to whom.</param>
+    /// <returns>The exit code; null if there was no first worker because it did not like its configuration, with nothing left behind.</returns>
+    public static int? Run(Handover handover, StartMessages reading)
     {
-        ServerNaming.NameProcess();
-        using var inbox = new HandoverInbox(ProcessRole.Current.Channel);
-        if (inbox.Receive(wait: true) is not Handover handover)
-        {
-            return 2;
-        }
-
-        using var master = new MasterProcess(handover);
+        ServerNaming.TitleProcess("postern: master process ");
+        using var master = new MasterProcess(handover, reading);
         return master.Serve();
-    }
-
-    /// <summary>
-    /// This process becomes the master: the same program anew, so that nothing the start needed stays in memory. The process id, and
-    /// with it the pid file, stay right.
-    /// </summary>
-    /// <returns>Only if it failed: why.</returns>
-    public static string Become(Handover handover)
-    {
-        (ProcessChannel ours, ProcessChannel theirs) = ProcessChannel.CreatePair();
-        if (!handover.Send(ours))
-        {
-            return "the master cannot be given what it needs: too many listening sockets";
-        }
-
-        ProcessRole role = new(ProcessKind.Master, theirs.Descriptor, ProcessRole.Current.Executable);
-        string[] called = Environment.GetCommandLineArgs();
-        int errno = new ChildProcess
-        {
-            Arguments = [$"postern: master process {called[0]}", .. called.Skip(1)],
-            Environment = [.. ProcessRole.ForeignEnvironment(), .. Detachment.Variables, role.ToVariable(), .. UpgradeVariable()],
-            Inherited = [theirs.Descriptor, .. Detachment.Inherited],
-        }.Become();
-        return string.Create(CultureInfo.InvariantCulture, $"execve() failed ({errno}: {Marshal.GetPInvokeErrorMessage(errno)})");
     }
 
     public void Dispose()
@@ -99,15 +74,11 @@ internal sealed class MasterProcess : IDisposable
         _orders.Dispose();
     }
 
-    /// <summary>That this process is the new one of two is told to the master, too; the sockets it has already.</summary>
-    private static string[] UpgradeVariable() =>
-        Environment.GetEnvironmentVariable(ProcessRole.SocketsVariable) is { Length: > 0 } value ? [$"{ProcessRole.SocketsVariable}={value}"] : [];
-
-    private int Serve()
+    private int? Serve()
     {
         Log(LogLevel.Notice, "start worker processes");
         StartWorker();
-        while (!(IsEnding && _workers.Count == 0))
+        while (!_isUnfit && !(IsEnding && _workers.Count == 0))
         {
             int[] channels = [_signals.Descriptor, _loader?.Channel.Descriptor ?? -1, .. _workers.Select(worker => worker.Channel.Descriptor)];
             _orders.WaitAndRun(channels, NextTimeout());
@@ -137,6 +108,11 @@ internal sealed class MasterProcess : IDisposable
         if (pidFile.Length > 0 && PidFile.Remove(pidFile) is { } fault)
         {
             Log(LogLevel.Alert, fault);
+        }
+
+        if (_isUnfit)
+        {
+            return null;
         }
 
         Log(LogLevel.Notice, "exit");
@@ -293,6 +269,13 @@ internal sealed class MasterProcess : IDisposable
             return;
         }
 
+        if (!_isReady)
+        {
+            // Another one would fare no better.
+            _isUnfit = true;
+            return;
+        }
+
         long now = Environment.TickCount64;
         if (now - worker.StartedAt >= ShortLifeMilliseconds)
         {
@@ -399,12 +382,14 @@ internal sealed class MasterProcess : IDisposable
         if (!_isReady)
         {
             _isReady = true;
+            _reading.End();
             if (InheritedSockets.FromUpgrade)
             {
                 ServiceManager.MainProcessIs(Libc.getpid());
             }
 
             ServiceManager.Ready();
+            StartUpPages.Release();
         }
     }
 
@@ -465,6 +450,10 @@ internal sealed class MasterProcess : IDisposable
             {
                 Reopen();
             }
+            else if (message.Kind == ChannelMessage.Line)
+            {
+                HearLine((LogLevel)message.Payload[0], Encoding.UTF8.GetString(message.Payload.AsSpan(1)));
+            }
             else if (message.Kind == ChannelMessage.Serving)
             {
                 Detachment.Complete(_handover.MainLogs);
@@ -479,6 +468,21 @@ internal sealed class MasterProcess : IDisposable
         {
             // Its end is told by SIGCHLD; until then there is nothing to wait for.
             worker.Channel.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// What a worker has to say about its configuration: of the first one all that has not been said yet, later only what it ended with.
+    /// </summary>
+    private void HearLine(LogLevel level, string text)
+    {
+        if (!_isReady)
+        {
+            _reading.Say(level, text);
+        }
+        else if (level <= LogLevel.Crit)
+        {
+            Log(level, text);
         }
     }
 

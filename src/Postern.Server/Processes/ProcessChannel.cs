@@ -31,7 +31,7 @@ internal enum ChannelMessage : byte
     /// <summary>From a worker: it was asked to reopen its logs, and cannot.</summary>
     WantsReopening,
 
-    /// <summary>From a loader: a line for the log. The first byte is the level, then UTF-8.</summary>
+    /// <summary>From a loader, or a worker that reads its first configuration: a line for the log. The first byte is the level, then UTF-8.</summary>
     Line,
 }
 

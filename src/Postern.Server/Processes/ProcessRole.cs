@@ -5,11 +5,8 @@ namespace Postern.Server.Processes;
 /// <summary>What this process is for, when another one of ours started it.</summary>
 internal enum ProcessKind
 {
-    /// <summary>Somebody typed the command.</summary>
+    /// <summary>Somebody typed the command. If it starts the service it stays as its master.</summary>
     Command,
-
-    /// <summary>Keeps the privileges, starts workers, serves nobody.</summary>
-    Master,
 
     /// <summary>Serves, without privileges.</summary>
     Worker,
@@ -26,7 +23,7 @@ internal enum ProcessKind
 /// <param name="Executable">The program as it was called first, absolute: what a binary upgrade starts.</param>
 internal sealed record ProcessRole(ProcessKind Kind, int Channel, string Executable)
 {
-    /// <summary>Set for a process that runs detached: <c>daemon on</c> has been done. The descriptor of <see cref="Detachment"/>, or -1.</summary>
+    /// <summary>Set for a process that runs detached: <c>daemon on</c> has been done. The descriptors of <see cref="Detachment"/>.</summary>
     public const string DetachedVariable = "POSTERN_DETACHED";
 
     /// <summary>Listening sockets inherited in a binary upgrade: their numbers, each with a semicolon behind it.</summary>

@@ -24,10 +24,12 @@ internal sealed class RecordedFiles : ConfigFiles, IDisposable
     /// <summary>Reads from the disk, and remembers.</summary>
     public static RecordedFiles Record() => new(records: true);
 
-    /// <summary>What <see cref="Write"/> wrote; nothing beyond it is found.</summary>
-    public static RecordedFiles Replay(BinaryReader source)
+    /// <summary>What <see cref="Write"/> wrote.</summary>
+    /// <param name="source">Its stream has no buffer: keys must not stay behind in one.</param>
+    /// <param name="records">Whether what is missing is read from the disk, and remembered; else it is not found.</param>
+    public static RecordedFiles Replay(BinaryReader source, bool records = false)
     {
-        var files = new RecordedFiles(records: false);
+        var files = new RecordedFiles(records);
         for (int left = source.ReadInt32(); left > 0; left--)
         {
             string path = source.ReadString();

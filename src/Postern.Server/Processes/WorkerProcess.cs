@@ -202,17 +202,38 @@ internal sealed class WorkerProcess : IDisposable
             ConfigFiles.Current = DiskFiles.Instance;
         }
 
-        List<ConfigMessage> faults = [.. result.AllMessages.Where(message => message.IsError)];
+        List<ConfigMessage> messages = [.. result.AllMessages];
+        List<ConfigMessage> faults = [];
         _service.Sockets.Inherit(handover.TakeSockets());
         if (result.Settings is { } settings
             && Generation.TryBuild(settings, _logFiles, null, out faults) is { } generation
             && _service.Sockets.TryOpen(generation.Plans, _service.LoopsFor(settings), (message, error) => Log(error ? LogLevel.Emerg : LogLevel.Notice, message), out _))
         {
+            Say(messages);
             return generation;
         }
 
-        faults.ForEach(fault => Log(LogLevel.Emerg, fault.Render()));
+        Say([.. messages, .. faults]);
         return null;
+    }
+
+    /// <summary>The master logs it, as far as others have not said it.</summary>
+    private void Say(IEnumerable<ConfigMessage> messages)
+    {
+        if (!_service.IsStarted)
+        {
+            foreach (ConfigMessage message in messages)
+            {
+                _ = _inbox.Channel.Send(ChannelMessage.Line, [(byte)ConfigLog.LevelOf(message), .. Encoding.UTF8.GetBytes(ConfigLog.TextOf(message))]);
+            }
+
+            return;
+        }
+
+        foreach (ConfigMessage fault in messages.Where(message => message.IsError))
+        {
+            Log(LogLevel.Emerg, ConfigLog.TextOf(fault));
+        }
     }
 
     private void Alert(string message) => Log(LogLevel.Alert, message);

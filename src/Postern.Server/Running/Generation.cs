@@ -35,9 +35,10 @@ internal sealed class Generation : IDisposable
     /// <param name="files">The log files of the process.</param>
     /// <param name="observer">Hears of logins; null = nobody.</param>
     /// <param name="faults">What could not be opened, in nginx's words.</param>
+    /// <param name="serves">False if nobody is served here: TLS contexts that were not made while the configuration was read are left out.</param>
     /// <returns>Null if anything is wrong; nothing is left open then.</returns>
     public static Generation? TryBuild(
-        MainSettings settings, LogFiles files, Action<LoginNotice>? observer, out List<ConfigMessage> faults)
+        MainSettings settings, LogFiles files, Action<LoginNotice>? observer, out List<ConfigMessage> faults, bool serves = true)
     {
         faults = [];
         var logs = new ErrorLogSet(TimeProvider.System, files);
@@ -51,7 +52,7 @@ internal sealed class Generation : IDisposable
         List<ListenEntry> entries = [];
         foreach (MailServerSettings server in settings.Servers)
         {
-            if (TryBuildServer(server, logs, log, observer, faults) is { } built)
+            if (TryBuildServer(server, logs, log, observer, faults, serves) is { } built)
             {
                 entries.AddRange(server.Listen.Select(listen => new ListenEntry(listen, built)));
             }
@@ -69,7 +70,7 @@ internal sealed class Generation : IDisposable
     public void Dispose() => Logs.Dispose();
 
     private static MailServer? TryBuildServer(
-        MailServerSettings settings, ErrorLogSet logs, ErrorLog mainLog, Action<LoginNotice>? observer, List<ConfigMessage> faults)
+        MailServerSettings settings, ErrorLogSet logs, ErrorLog mainLog, Action<LoginNotice>? observer, List<ConfigMessage> faults, bool serves)
     {
         ErrorLog? log = mainLog;
         if (settings.ErrorLogs is { } own && !logs.TryOpen(own, out log, out string? error))
@@ -81,7 +82,7 @@ internal sealed class Generation : IDisposable
         try
         {
             TlsContext? tls = settings.Tls.Context
-                ?? (settings.Tls.Needed ? TlsContextFactory.CreateServer(settings.Tls, MailProtocols.AlpnName(settings.Protocol)) : null);
+                ?? (settings.Tls.Needed && serves ? TlsContextFactory.CreateServer(settings.Tls, MailProtocols.AlpnName(settings.Protocol)) : null);
             return new MailServer(settings, tls, log!) { LoginObserver = observer };
         }
         catch (TlsSettingsException e)

@@ -23,8 +23,8 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
     private readonly LogFiles _logFiles = new();
     private ErrorLog _log = ErrorLog.None;
 
-    /// <summary>What the configuration was read from, when it was read by the privileged user.</summary>
-    public RecordedFiles Recorded { get; } = RecordedFiles.Record();
+    /// <summary>What the configuration was read from.</summary>
+    public RecordedFiles Recorded { get; } = Detachment.TakeRecord() ?? RecordedFiles.Record();
 
     /// <summary>Called on the main thread once clients are accepted.</summary>
     public Action? Started { get; init; }
@@ -71,12 +71,12 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         {
             if (settings.Daemon && !Detachment.IsDetached && !InheritedSockets.FromUpgrade)
             {
-                return Detachment.Run();
+                return Detachment.Run(Recorded);
             }
 
-            if (settings.MasterProcess && Libc.geteuid() == 0)
+            if (StartsWorker(settings))
             {
-                return RunMaster(settings, messages);
+                return RunMaster(settings, messages, commandLine);
             }
 
             // Nobody will ask for the keys again.
@@ -90,7 +90,11 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         }
     }
 
-    private int RunMaster(MainSettings settings, IReadOnlyList<ConfigMessage> messages)
+    public bool MayStartWorker => Libc.geteuid() == 0;
+
+    public bool StartsWorker(MainSettings settings) => settings.MasterProcess && MayStartWorker;
+
+    private int RunMaster(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)
     {
         using var logs = new ErrorLogSet(TimeProvider.System, _logFiles);
         if (logs.TryOpen(settings.ErrorLogs, out ErrorLog? log, out string? error))
@@ -106,7 +110,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
         var sockets = new ListeningSockets();
         sockets.Inherit(InheritedSockets.Take());
-        using Handover? handover = LoaderProcess.Prepare(settings, Recorded, sockets, (level, text) => ReportStart(text, level == LogLevel.Emerg));
+        Handover? handover = LoaderProcess.Prepare(settings, Recorded, sockets, (level, text) => ReportStart(text, level == LogLevel.Emerg));
         if (handover is null || !TryWritePidFile(settings))
         {
             sockets.Dispose();
@@ -114,11 +118,41 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         }
 
         LogStart();
+        List<string> faults = [];
+        var reading = new StartMessages(messages.Select(ConfigLog.TextOf), (level, text) =>
+        {
+            if (level <= LogLevel.Crit)
+            {
+                faults.Add(text);
+                return;
+            }
 
-        // Comes back only if it failed.
-        ReportStart(MasterProcess.Become(handover), true);
-        sockets.Dispose();
+            Log(level, text);
+            if (level is LogLevel.Error or LogLevel.Warn)
+            {
+                streams.Error($"{MessagePrefix}[{(level == LogLevel.Error ? "error" : "warn")}] {text}");
+            }
+        });
+        if (MasterProcess.Run(handover, reading) is int status)
+        {
+            return status;
+        }
+
+        Explain(faults, commandLine);
         return 1;
+    }
+
+    /// <summary>
+    /// The worker could not use its configuration. What is wrong with a file shows best to whoever may read it.
+    /// </summary>
+    /// <param name="faults">What the worker said.</param>
+    private void Explain(List<string> faults, CommandLine commandLine)
+    {
+        string[] found = [.. ConfigurationLoader.Load(commandLine.ToSource()).AllMessages.Where(message => message.IsError).Select(ConfigLog.TextOf)];
+        foreach (string fault in found.Length > 0 ? found : faults.DefaultIfEmpty("the worker process cannot serve, its log says why"))
+        {
+            ReportStart(fault, true);
+        }
     }
 
     private int RunAlone(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)

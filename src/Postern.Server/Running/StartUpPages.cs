@@ -1,5 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Postern.Interop;
-using Postern.Net;
 
 namespace Postern.Server.Running;
 
@@ -10,19 +11,30 @@ namespace Postern.Server.Running;
 internal static unsafe class StartUpPages
 {
     /// <summary>
-    /// Gives the mapped code back to the kernel (madvise(2), MADV_DONTNEED). It stays in the page cache; what runs again is
+    /// Gives mapped code and constants back to the kernel (madvise(2), MADV_DONTNEED). They stay in the page cache; what is used again is
     /// mapped again, some 64 KiB at a time.
     /// </summary>
-    public static void Release()
-    {
-        // Code is never written to, so that the file has all there is; of data that is not sure, because of relocation.
-        MemoryMapping[] code = [.. MemoryMapping.OfThisProcess().Where(mapping => mapping.Rights == "r-xp" && mapping.Name.StartsWith('/'))];
+    public static void Release() => _ = Libc.dl_iterate_phdr(&Release, null);
 
-        // Nothing but this loop here: each page that is run afterwards is back at once.
-        foreach (MemoryMapping mapping in code)
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static int Release(LoadedObject* loaded, nuint size, void* data)
+    {
+        long page = Environment.SystemPageSize;
+        for (int i = 0; i < loaded->HeaderCount; i++)
         {
-            // Advice: if the kernel does not take it, the pages stay.
-            _ = Libc.madvise((void*)mapping.Start, (nuint)(mapping.End - mapping.Start), Libc.MADV_DONTNEED);
+            ProgramHeader* header = loaded->Headers + i;
+
+            // What is never written to, not even by relocation, the file has just as it is.
+            if (header->Type == Libc.PT_LOAD && (header->Flags & Libc.PF_W) == 0)
+            {
+                nint start = (nint)((loaded->Base + header->VirtualAddress) / page * page);
+                nint end = (nint)((loaded->Base + header->VirtualAddress + header->MemoryBytes + page - 1) / page * page);
+
+                // Advice: if the kernel does not take it, the pages stay.
+                _ = Libc.madvise((void*)start, (nuint)(end - start), Libc.MADV_DONTNEED);
+            }
         }
+
+        return 0;
     }
 }
