@@ -3,3 +3,4 @@ using System.Runtime.CompilerServices;
 [assembly: InternalsVisibleTo("Postern.Net.Tests")]
 [assembly: InternalsVisibleTo("Postern.Auth.Tests")]
 [assembly: InternalsVisibleTo("Postern.Sessions.Tests")]
+[assembly: InternalsVisibleTo("Postern.MicroBenchmarks")]

@@ -3,7 +3,7 @@ namespace Postern.TestKit;
 /// <summary>The two programs a scenario is played against.</summary>
 public enum MailProxy
 {
-    /// <summary>Debian's nginx with its mail module: the oracle.</summary>
+    /// <summary>Debian's nginx with its mail module, or the one <c>NGINX_BINARY</c> names: the oracle.</summary>
     Nginx,
 
     /// <summary>The published native binary, named by the environment variable <c>POSTERN_BINARY</c>.</summary>
@@ -81,6 +81,12 @@ public sealed class ProgramUnderTest : IAsyncDisposable
     {
         if (proxy == MailProxy.Nginx)
         {
+            // test/newer-openssl.sh names one in a root folder of its own, with its modules at the usual place there.
+            if (Environment.GetEnvironmentVariable("NGINX_BINARY") is { Length: > 0 } other)
+            {
+                return File.Exists(other) ? other : throw new InvalidOperationException($"NGINX_BINARY names \"{other}\", which does not exist.");
+            }
+
             const string nginx = "/usr/sbin/nginx";
             return File.Exists(nginx) && File.Exists(NginxMailModule)
                 ? nginx

@@ -39,6 +39,10 @@ public sealed class ClientCertificateTests(TlsFolder files) : IClassFixture<TlsF
                 data.Add(proxy, NoCa, "self", "");
                 data.Add(proxy, NoCa, "expired", VerifyError);
                 data.Add(proxy, "ssl_verify_client optional_no_ca;", "good", "");
+                data.Add(proxy, "ssl_verify_client optional_no_ca; ssl_client_certificate middle.pem;", "deep", VerifyError + "(2:unable to get issuer certificate)");
+                data.Add(proxy, NoCa + " ssl_crl crl.pem;", "revoked", VerifyError + "(23:certificate revoked)");
+                data.Add(proxy, NoCa + " ssl_crl crl.pem;", "deep", VerifyError + "(3:unable to get certificate CRL)");
+                data.Add(proxy, NoCa + " ssl_crl old-crl.pem;", "good", VerifyError + "(12:CRL has expired)");
                 data.Add(proxy, "ssl_verify_client off;", "self", "");
             }
 
@@ -80,13 +84,79 @@ public sealed class ClientCertificateTests(TlsFolder files) : IClassFixture<TlsF
     [InlineData(MailProxy.Postern)]
     public async Task Request_NamesSentToClients_AreThoseOfTheClientCertificateFileOnly(MailProxy proxy)
     {
+        string middle = await File.ReadAllTextAsync(files.PathOf("middle.pem"), TestContext.Current.CancellationToken);
+        string ca = await File.ReadAllTextAsync(files.PathOf("ca.pem"), TestContext.Current.CancellationToken);
+        files.Write("authorities.pem", string.Join('\n', middle, ca, middle));
         await using TlsSite site = await TlsSite.StartAsync(
-            proxy, files, "ssl_verify_client optional; ssl_client_certificate ca.pem; ssl_trusted_certificate self.pem;");
+            proxy, files, "ssl_verify_client optional; ssl_client_certificate authorities.pem; ssl_trusted_certificate self.pem;");
 
-        SClient client = await SClient.ConnectAsync(site.Port(), "-tls1_2");
+        foreach (string version in (string[])["-tls1_2", "-tls1_3"])
+        {
+            SClient client = await SClient.ConnectAsync(site.Port(), version);
 
-        Assert.Contains("Test Root CA", client.Output, StringComparison.Ordinal);
-        Assert.DoesNotContain("CN = self", client.Output, StringComparison.Ordinal);
+            // In the file's order, each once.
+            Assert.Contains(
+                "Acceptable client certificate CA names\nCN = Middle CA\nC = SE, O = Example Org, CN = Test Root CA\n", client.Output, StringComparison.Ordinal);
+            Assert.DoesNotContain("CN = self", client.Output, StringComparison.Ordinal);
+            Assert.Equal(1, Regex.Count(client.Output, "CN = Middle CA"));
+        }
+    }
+
+    /// <summary>Names with every kind of escape, serial numbers of every form, a chain of which the leaf alone is passed on.</summary>
+    [Fact]
+    public async Task AuthHeaders_UnusualCertificates_AreNginxs()
+    {
+        (string Serial, string Subject)[] unusual =
+        [
+            ("0x0F", "/C=SE/O=Two+OU=In One/CN= lead and trail "),
+            ("-0x0F", "/DC=org/DC=example/UID=u/CN=a,b;c\\+d"),
+            ("0", "/CN=#hash"),
+            ("0x80", "/CN=tab\there"),
+        ];
+        for (int i = 0; i < unusual.Length; i++)
+        {
+            await MakeAsync($"unusual{i}", unusual[i].Serial, unusual[i].Subject);
+        }
+
+        List<List<string>> told = [];
+        foreach (MailProxy proxy in (MailProxy[])[MailProxy.Nginx, MailProxy.Postern])
+        {
+            List<string> headers = [];
+            await using TlsSite site = await TlsSite.StartAsync(proxy, files, "ssl_verify_client optional_no_ca; auth_http_pass_client_cert on;");
+            for (int i = 0; i < unusual.Length; i++)
+            {
+                await LoginAsync(site, Certificate($"unusual{i}"));
+            }
+
+            await LoginAsync(site, Certificate("deep"));
+            await LoginAsync(site, Certificate("good"));
+            headers.AddRange(site.Requests.Select(CertificateLines));
+            told.Add(headers);
+        }
+
+        Assert.Equal(told[0], told[1]);
+        Assert.Contains("Auth-SSL-Serial: 0F\n", told[1][0], StringComparison.Ordinal);
+        Assert.Contains("Auth-SSL-Serial: -0F\n", told[1][1], StringComparison.Ordinal);
+        Assert.Contains("Auth-SSL-Serial: 00\n", told[1][2], StringComparison.Ordinal);
+        Assert.Contains("Auth-SSL-Serial: 80\n", told[1][3], StringComparison.Ordinal);
+        Assert.Contains("Auth-SSL-Subject: CN=\\#hash\n", told[1][2], StringComparison.Ordinal);
+        Assert.Contains("Auth-SSL-Subject: CN=tab\\09here\n", told[1][3], StringComparison.Ordinal);
+        Assert.StartsWith("Auth-SSL-Verify: FAILED:unable to get local issuer certificate\n", told[1][4], StringComparison.Ordinal);
+        Assert.Equal(1, Regex.Count(told[1][4], "BEGIN%20CERTIFICATE"));
+        Assert.StartsWith("Auth-SSL-Verify: FAILED:unable to verify the first certificate\n", told[1][5], StringComparison.Ordinal);
+    }
+
+    /// <summary>A serial number so long that OpenSSL's printer would break it into lines, and with it the header.</summary>
+    [Fact]
+    public async Task AuthHeaders_EndlessSerial_IsOneLine()
+    {
+        string digits = string.Concat(Enumerable.Repeat("1A2B3C4D", 15));
+        await MakeAsync("endless", "0x" + digits, "/CN=endless");
+        await using TlsSite site = await TlsSite.StartAsync(MailProxy.Postern, files, "ssl_verify_client optional_no_ca;");
+
+        await LoginAsync(site, Certificate("endless"));
+
+        Assert.Contains($"\nAuth-SSL-Serial: {digits}\n", CertificateLines(Assert.Single(site.Requests)), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -140,6 +210,16 @@ public sealed class ClientCertificateTests(TlsFolder files) : IClassFixture<TlsF
         {
             Assert.Equal(expected, lines);
         }
+    }
+
+    /// <summary>A certificate that signed itself, with the names and numbers openssl(1) is told.</summary>
+    private async Task MakeAsync(string name, string serial, string subject)
+    {
+        (int code, string output) = await RunningProcess.RunAsync(
+            "openssl",
+            ["req", "-x509", "-new", "-key", files.PathOf("ec.key"), "-multivalue-rdn", "-set_serial", serial, "-subj", subject, "-days", "10", "-out", files.PathOf(name + ".pem")]);
+        Assert.True(code == 0, output);
+        File.Copy(files.PathOf("ec.key"), files.PathOf(name + ".key"), overwrite: true);
     }
 
     private static async Task<SClient> LoginAsync(TlsSite site, string arguments)

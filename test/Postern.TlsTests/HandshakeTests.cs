@@ -229,8 +229,9 @@ public sealed class HandshakeTests(TlsFolder files) : IClassFixture<TlsFolder>
         Assert.True((await SClient.ConnectAsync(site.Port(1), "")).Shaken);
     }
 
-    [Fact]
-    public async Task PasswordFile_NamedPipe_IsReadToItsEnd()
+    [Theory]
+    [MemberData(nameof(Proxies))]
+    public async Task PasswordFile_NamedPipe_IsReadToItsEnd(MailProxy proxy)
     {
         (_, string encrypted) = await RunningProcess.RunAsync(
             "openssl", ["pkey", "-in", files.PathOf("server.key"), "-aes256", "-passout", "pass:piped"]);
@@ -240,11 +241,11 @@ public sealed class HandshakeTests(TlsFolder files) : IClassFixture<TlsFolder>
         await using RunningProcess writer = RunningProcess.Start("sh", ["-c", $"printf 'wrong\\npiped\\n' > '{pipe}'"]);
         string configuration = files.Write(
             "piped.conf",
-            $"events {{ }} pid x.pid; mail {{ auth_http 127.0.0.1:1; server {{ listen 127.0.0.1:{LoopbackPorts.Next()} ssl; protocol imap; "
-                + $"ssl_password_file {pipe}; ssl_certificate server.pem; ssl_certificate_key piped.key; }} }}");
+            $"load_module /usr/lib/nginx/modules/ngx_mail_module.so; events {{ }} pid x.pid; mail {{ auth_http 127.0.0.1:1; "
+                + $"server {{ listen 127.0.0.1:{LoopbackPorts.Next()} ssl; protocol imap; ssl_password_file {pipe}; ssl_certificate server.pem; ssl_certificate_key piped.key; }} }}");
 
         (int code, string output) = await RunningProcess.RunAsync(
-            ProgramUnderTest.ExecutableOf(MailProxy.Postern), ["-t", "-p", files.Path + "/", "-e", "stderr", "-c", configuration]);
+            ProgramUnderTest.ExecutableOf(proxy), ["-t", "-p", files.Path + "/", "-e", "stderr", "-c", configuration]);
         File.Delete(pipe);
 
         Assert.True(code == 0, output);

@@ -146,6 +146,86 @@ public sealed class ResumptionTests(TlsFolder files) : IClassFixture<TlsFolder>
         }
     }
 
+    /// <summary>The same in both programs: another certificate or another list of authorities is another kind of session.</summary>
+    [Theory]
+    [InlineData(MailProxy.Nginx, "-tls1_2")]
+    [InlineData(MailProxy.Postern, "-tls1_2")]
+    [InlineData(MailProxy.Nginx, "-tls1_2 -no_ticket")]
+    [InlineData(MailProxy.Postern, "-tls1_2 -no_ticket")]
+    [InlineData(MailProxy.Nginx, "-tls1_3")]
+    [InlineData(MailProxy.Postern, "-tls1_3")]
+    public async Task Sharing_AnotherCertificateOrList_IsAFullHandshake(MailProxy proxy, string version)
+    {
+        const string Common = "ssl_session_cache shared:S:1m; ssl_session_ticket_key ticket80; ";
+        await using TlsSite site = await TlsSite.StartAsync(
+            proxy,
+            files,
+            Common,
+            Common,
+            Common + "ssl_certificate other.pem; ssl_certificate_key other.key;",
+            Common + "ssl_verify_client optional; ssl_client_certificate ca.pem;",
+            Common + "ssl_verify_client optional; ssl_client_certificate self.pem;");
+
+        Assert.True(await ResumesAsync(site.Port(0), site.Port(1), version));
+        foreach ((int from, int to) in ((int, int)[])[(0, 2), (2, 0), (0, 3), (3, 4)])
+        {
+            Assert.False(await ResumesAsync(site.Port(from), site.Port(to), version), $"{from} to {to}");
+        }
+    }
+
+    /// <summary>A ticket of an older key is taken, and replaced by one of the first key, which the next server has alone.</summary>
+    [Theory]
+    [InlineData(MailProxy.Nginx)]
+    [InlineData(MailProxy.Postern)]
+    public async Task TicketKeys_TicketOfAnOlderKey_IsReplaced(MailProxy proxy)
+    {
+        // In TLS 1.2 s_client writes the session it resumed, not the one of the new ticket.
+        const string version = "-tls1_3";
+        await using TlsSite site = await TlsSite.StartAsync(
+            proxy,
+            files,
+            "ssl_session_ticket_key ticket80;",
+            "ssl_session_ticket_key ticket48; ssl_session_ticket_key ticket80;",
+            "ssl_session_ticket_key ticket48;");
+        string old = SessionFile();
+        string renewed = SessionFile();
+        Assert.False((await SClient.ConnectAsync(site.Port(0), $"{version} -sess_out {old}")).Resumed);
+
+        Assert.True((await SClient.ConnectAsync(site.Port(1), $"{version} -sess_in {old} -sess_out {renewed}")).Resumed);
+
+        Assert.True((await SClient.ConnectAsync(site.Port(2), $"{version} -sess_in {renewed}")).Resumed);
+        Assert.False((await SClient.ConnectAsync(site.Port(2), $"{version} -sess_in {old}")).Resumed);
+    }
+
+    [Theory]
+    [InlineData(MailProxy.Nginx)]
+    [InlineData(MailProxy.Postern)]
+    public async Task BuiltinCache_OfOneSession_HoldsTheLast(MailProxy proxy)
+    {
+        await using TlsSite site = await TlsSite.StartAsync(proxy, files, "ssl_session_cache builtin:1; ssl_session_tickets off;");
+        string first = SessionFile();
+        string second = SessionFile();
+        _ = await SClient.ConnectAsync(site.Port(), $"-tls1_2 -sess_out {first}");
+        _ = await SClient.ConnectAsync(site.Port(), $"-tls1_2 -sess_out {second}");
+
+        Assert.True((await SClient.ConnectAsync(site.Port(), $"-tls1_2 -sess_in {second}")).Resumed);
+        Assert.False((await SClient.ConnectAsync(site.Port(), $"-tls1_2 -sess_in {first}")).Resumed);
+    }
+
+    [Theory]
+    [InlineData(MailProxy.Nginx)]
+    [InlineData(MailProxy.Postern)]
+    public async Task SessionTimeout_IsTheHintOfATicket(MailProxy proxy)
+    {
+        await using TlsSite site = await TlsSite.StartAsync(proxy, files, "ssl_session_timeout 2m;", "");
+
+        foreach (string version in (string[])["-tls1_2", "-tls1_3"])
+        {
+            Assert.Contains("TLS session ticket lifetime hint: 120 (seconds)", (await SClient.ConnectAsync(site.Port(0), version)).Output, StringComparison.Ordinal);
+            Assert.Contains("TLS session ticket lifetime hint: 300 (seconds)", (await SClient.ConnectAsync(site.Port(1), version)).Output, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task SharedCache_Reload_Survives()
     {

@@ -45,6 +45,7 @@ public sealed class TlsFolder : IDisposable
 
         WriteRevocationList("crl.pem", ca, [4]);
         WriteRevocationList("other-crl.pem", ca, [99]);
+        WriteRevocationList("old-crl.pem", ca, [99], days: -1);
         File.WriteAllBytes(_folder.File("ticket80"), RandomNumberGenerator.GetBytes(80));
         File.WriteAllBytes(_folder.File("ticket48"), RandomNumberGenerator.GetBytes(48));
     }
@@ -105,12 +106,12 @@ public sealed class TlsFolder : IDisposable
         File.SetUnixFileMode(_folder.Write(name + ".key", key.ExportPkcs8PrivateKeyPem()), UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 
-    private void WriteRevocationList(string name, X509Certificate2 issuer, byte[] serial)
+    private void WriteRevocationList(string name, X509Certificate2 issuer, byte[] serial, int days = 20)
     {
         var list = new CertificateRevocationListBuilder();
         list.AddEntry(serial);
-        byte[] der = list.Build(
-            issuer, BigInteger.One, TimeProvider.System.GetUtcNow().AddDays(20), HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        DateTimeOffset end = TimeProvider.System.GetUtcNow().AddDays(days);
+        byte[] der = list.Build(issuer, BigInteger.One, end, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1, end.AddDays(-25));
         _folder.Write(name, PemEncoding.WriteString("X509 CRL", der));
     }
 }

@@ -42,10 +42,20 @@ internal sealed class TicketKey
 
     private Range Aes { get; }
 
-    public static TicketKey Random()
+    /// <exception cref="TlsSettingsException">OpenSSL's random generator fails.</exception>
+    public static unsafe TicketKey Random()
     {
         byte[] bytes = GC.AllocateUninitializedArray<byte>(LongBytes, pinned: true);
-        RandomNumberGenerator.Fill(bytes);
+        OpenSsl.Initialize();
+        fixed (byte* start = bytes)
+        {
+            // Not the runtime's generator: it looks for an OpenSSL of its own, and ends the process where there is only OpenSSL 4.
+            if (Libcrypto.RAND_bytes(start, bytes.Length) != 1)
+            {
+                throw TlsContextFactory.Failure("RAND_bytes() failed");
+            }
+        }
+
         return new TicketKey(bytes);
     }
 

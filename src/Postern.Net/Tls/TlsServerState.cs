@@ -166,10 +166,16 @@ internal sealed unsafe class TlsServerState
             // Also called for TLS 1.3 sessions that the client holds in a ticket: nobody would ever ask for those.
             bool stateless = Libssl.SSL_version(ssl) == Libssl.TLS1_3_VERSION
                 && (Libssl.SSL_get_options(ssl) & Libssl.SSL_OP_NO_TICKET) == 0;
-            if (!stateless && Of(Libssl.SSL_get_SSL_CTX(ssl)) is { Cache: { } cache } && Serialise(session) is { } bytes)
+            if (!stateless && Of(Libssl.SSL_get_SSL_CTX(ssl)) is { Cache: { } cache })
             {
-                long expires = ReadEnd(session) ?? Libssl.SSL_SESSION_get_time(session) + Libssl.SSL_SESSION_get_timeout(session);
-                cache.Add(IdOf(session), bytes, expires);
+                Span<byte> bytes = stackalloc byte[SharedSessionCache.MaxSessionBytes];
+                int length = Serialise(session, bytes);
+                if (length > 0)
+                {
+                    long expires = ReadEnd(session) ?? Libssl.SSL_SESSION_get_time(session) + Libssl.SSL_SESSION_get_timeout(session);
+                    cache.Add(IdOf(session), bytes[..length], expires);
+                    bytes[..length].Clear();
+                }
             }
         }
         catch
@@ -187,23 +193,24 @@ internal sealed unsafe class TlsServerState
         {
             // The session made below is handed over, not lent.
             *copy = 0;
-            if (Of(Libssl.SSL_get_SSL_CTX(ssl))?.Cache?.Find(new ReadOnlySpan<byte>(id, length)) is not { } bytes)
+            byte* bytes = stackalloc byte[SharedSessionCache.MaxSessionBytes];
+            var buffer = new Span<byte>(bytes, SharedSessionCache.MaxSessionBytes);
+            int found = Of(Libssl.SSL_get_SSL_CTX(ssl))?.Cache?.Find(new ReadOnlySpan<byte>(id, length), buffer) ?? 0;
+            if (found == 0)
             {
                 return 0;
             }
 
-            fixed (byte* start = bytes)
+            byte* position = bytes;
+            nint session = Libssl.d2i_SSL_SESSION(0, &position, found);
+            buffer[..found].Clear();
+            if (session == 0)
             {
-                byte* position = start;
-                nint session = Libssl.d2i_SSL_SESSION(0, &position, bytes.Length);
-                if (session == 0)
-                {
-                    // Left in the queue, it would be taken for a failure of the handshake.
-                    Libcrypto.ERR_clear_error();
-                }
-
-                return session;
+                // Left in the queue, it would be taken for a failure of the handshake.
+                Libcrypto.ERR_clear_error();
             }
+
+            return session;
         }
         catch
         {
@@ -256,19 +263,19 @@ internal sealed unsafe class TlsServerState
         return new ReadOnlySpan<byte>(id, (int)length);
     }
 
-    private static byte[]? Serialise(nint session)
+    /// <returns>Bytes written to <paramref name="buffer"/>; 0 if the session is larger.</returns>
+    private static int Serialise(nint session, Span<byte> buffer)
     {
         int length = Libssl.i2d_SSL_SESSION(session, null);
-        if (length is <= 0 or > SharedSessionCache.MaxSessionBytes)
+        if (length <= 0 || length > buffer.Length)
         {
-            return null;
+            return 0;
         }
 
-        byte[] bytes = new byte[length];
-        fixed (byte* start = bytes)
+        fixed (byte* start = buffer)
         {
             byte* position = start;
-            return Libssl.i2d_SSL_SESSION(session, &position) == length ? bytes : null;
+            return Libssl.i2d_SSL_SESSION(session, &position) == length ? length : 0;
         }
     }
 }

@@ -26,7 +26,12 @@ public sealed partial class ConfigurationParityTests(ConfigurationFolder folder)
     public static TheoryData<string> Listen => [.. ConfigurationCases.Listen.Select(
         arguments => $"events {{}} mail {{ server {{ listen {arguments}; protocol imap; foo; }} }}")];
 
-    public static TheoryData<string> Tls => [.. TlsCases.Syntax.Select(InMail), .. TlsCases.Effects.Select(InTlsServer)];
+    public static TheoryData<string> Tls =>
+    [
+        .. TlsCases.Syntax.Select(InMail),
+        .. TlsCases.Effects.Select(InTlsServer),
+        .. TlsCases.Servers.Select(servers => $"events {{}} mail {{ auth_http 127.0.0.1:1; {servers}\n}}\n"),
+    ];
 
     public static TheoryData<string, string> TlsDifferences => new([.. TlsCases.Differences.Select(
         difference => (InTlsServer(difference.Directives), difference.Expected))]);

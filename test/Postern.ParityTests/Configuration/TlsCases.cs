@@ -118,6 +118,15 @@ internal static class TlsCases
         "ssl_certificate ec.pem; ssl_certificate_key engine:foo;",
         "ssl_certificate ec.pem; ssl_certificate_key engine:nosuch:bar:x;",
 
+        "ssl_certificate small.pem; ssl_certificate_key small.key;",
+        "ssl_certificate small.pem; ssl_certificate_key small.key; ssl_ciphers DEFAULT:@SECLEVEL=0;",
+        "ssl_certificate small-chain.pem; ssl_certificate_key rsa.key;",
+        "ssl_certificate broken-chain.pem; ssl_certificate_key rsa.key;",
+        "ssl_certificate trusted.pem; ssl_certificate_key rsa.key;",
+        "ssl_certificate trusted-chain.pem; ssl_certificate_key rsa.key;",
+        "ssl_certificate chain-and-junk.pem; ssl_certificate_key rsa.key;",
+        """ssl_certificate ""; ssl_certificate_key rsa.key;""",
+
         // 3.4
         Rsa + "ssl_certificate_key secret.key; ssl_password_file passwords;",
         Rsa + "ssl_certificate_key secret.key; ssl_password_file wrong-passwords;",
@@ -125,7 +134,20 @@ internal static class TlsCases
         Rsa + "ssl_certificate_key rsa.key; ssl_password_file wrong-passwords;",
         Rsa + "ssl_certificate_key rsa.key; ssl_password_file password-4095;",
 
+        // 3.7
+        Pair + "ssl_ciphers BOGUS;",
+        Pair + """ssl_ciphers "";""",
+        Pair + "ssl_ciphers TLS_AES_128_GCM_SHA256;",
+        Pair + "ssl_ciphers aes128-sha;",
+        Pair + "ssl_ciphers BOGUS:AES128-SHA;",
+        Pair + "ssl_ciphers eNULL:@SECLEVEL=0;",
+        Pair + "ssl_ciphers ALL:!ADH:RC4+RSA:+HIGH:+MEDIUM:+LOW:+SSLv2:+EXP;",
+        Pair + "ssl_ciphers ALL:!aNULL:!EXPORT56:RC4+RSA:+HIGH:+MEDIUM:+LOW:+SSLv2:+EXP;",
+
         // 3.9
+        Pair + "ssl_ecdh_curve X25519:X25519;",
+        Pair + "ssl_ecdh_curve ?nosuch:X25519;",
+        Pair + "ssl_ecdh_curve P-256:x25519:ffdhe2048:secp256k1;",
         Pair + "ssl_ecdh_curve auto;",
         Pair + "ssl_ecdh_curve X25519:prime256v1:secp384r1;",
         Pair + "ssl_ecdh_curve nosuch;",
@@ -172,6 +194,27 @@ internal static class TlsCases
         Pair + "ssl_session_ticket_key conf.d;",
     ];
 
+    /// <summary>In <c>mail { }</c>, with servers of their own: what is inherited, and what nobody looks at.</summary>
+    public static readonly string[] Servers =
+    [
+        "ssl_certificate nosuch; ssl_certificate_key nosuch; " + Tls(Pair),
+        "ssl_certificate_key nosuch; " + Tls("ssl_certificate ec.pem;"),
+        "ssl_certificate ec.pem; ssl_certificate_key ec.key; " + Tls("ssl_certificate rsa.pem; ssl_certificate ec.pem;"),
+        "ssl_session_ticket_key ticket47; " + Tls(Pair + "ssl_session_ticket_key ticket48;"),
+        "ssl_session_ticket_key ticket47; " + Tls(Pair),
+        "ssl_conf_command nosuch x; " + Tls(Pair + "ssl_conf_command Options SessionTicket;"),
+        "ssl_conf_command nosuch x; " + Tls(Pair),
+        "ssl_ciphers BOGUS; " + Tls(Pair + "ssl_ciphers HIGH;"),
+        "ssl_password_file passwords; " + Tls(Rsa + "ssl_certificate_key secret.key;"),
+        "ssl_password_file passwords; " + Tls(Rsa + "ssl_certificate_key secret.key; ssl_password_file wrong-passwords;"),
+        "ssl_session_cache shared:S:1m; " + Tls(Pair + "ssl_session_cache shared:S:2m;"),
+        "ssl_verify_client on; ssl_client_certificate rsa.pem; " + Tls(Pair + "ssl_verify_client off; ssl_client_certificate nosuch;"),
+        "server { listen 127.0.0.1:14300; protocol imap; ssl_certificate nosuch; ssl_certificate nosuch; ssl_certificate_key nosuch; ssl_ciphers BOGUS; "
+            + "ssl_conf_command a b; ssl_dhparam nosuch; ssl_ecdh_curve x; ssl_session_ticket_key nosuch; ssl_verify_client on; ssl_crl nosuch; }",
+        "server { listen 127.0.0.1:14300; protocol imap; ssl_password_file nosuch; }",
+        "starttls on; server { listen 127.0.0.1:14300; protocol imap; " + Pair + "ssl_ciphers BOGUS; }",
+    ];
+
     /// <summary>In the same server, where nginx 1.22.1 says something else: it is older, or it does what nobody can want.</summary>
     public static readonly (string Directives, string Expected)[] Differences =
     [
@@ -185,7 +228,12 @@ internal static class TlsCases
         (Pair + "ssl_verify_client on; ssl_client_certificate rsa.pem; ssl_crl nosuch;", "[emerg] cannot load CRL \"nosuch\": BIO_new_file() failed"),
         (Pair + "ssl_verify_client on; ssl_client_certificate rsa.pem; ssl_crl ec.pem;", "[emerg] cannot load CRL \"ec.pem\": PEM_read_bio_X509_CRL() failed"),
         ("ssl_certificate ec.pem; ssl_certificate_key store:file:nosuch;", "[emerg] cannot load certificate key \"store:file:nosuch\": OSSL_STORE_open() failed"),
+        ("ssl_certificate ec.pem; ssl_certificate_key store:nosuch:key;", "[emerg] cannot load certificate key \"store:nosuch:key\": OSSL_STORE_open() failed"),
+        ("ssl_certificate ec.pem; ssl_certificate_key \"store:pkcs11:object=mx;pin-value=1234\";", "[emerg] cannot load certificate key \"store:pkcs11:object=mx;pin-value=...\": OSSL_STORE_open() failed"),
+        ("ssl_certificate ec.pem; ssl_certificate_key store:ec.pem;", "[emerg] cannot load certificate key \"store:ec.pem\": OSSL_STORE_load() failed"),
         ("ssl_certificate rsa.pem; ssl_certificate_key ec.key;", "[emerg] SSL_CTX_use_PrivateKey(\"ec.key\") failed"),
         ("ssl_certificate \"data:nonsense\"; ssl_certificate_key ec.key;", "[emerg] cannot load certificate \"data:...\": PEM_read_bio_X509_AUX() failed"),
     ];
+
+    private static string Tls(string directives) => $"server {{ listen 127.0.0.1:14300 ssl; protocol imap; {directives} }}";
 }

@@ -35,6 +35,19 @@ internal static class TlsFiles
         Text("secret.key", rsa.ExportEncryptedPkcs8PrivateKeyPem("secret", new PbeParameters(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)));
         Text("both.pem", rsa.ExportPkcs8PrivateKeyPem() + "\n" + certificate.ExportCertificatePem());
         Text("crl.pem", RevocationList(certificate));
+        using (var small = RSA.Create(1024))
+        {
+            string certificatePem = Sign(new CertificateRequest(ServerName, small, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)).ExportCertificatePem();
+            Text("small.pem", certificatePem);
+            Text("small.key", small.ExportPkcs8PrivateKeyPem());
+            Text("small-chain.pem", certificate.ExportCertificatePem() + "\n" + certificatePem);
+        }
+
+        string trusted = certificate.ExportCertificatePem().Replace("CERTIFICATE-----", "TRUSTED CERTIFICATE-----", StringComparison.Ordinal);
+        Text("trusted.pem", trusted);
+        Text("trusted-chain.pem", certificate.ExportCertificatePem() + "\n" + trusted);
+        Text("broken-chain.pem", certificate.ExportCertificatePem() + "\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        Text("chain-and-junk.pem", certificate.ExportCertificatePem() + "\n" + certificate.ExportCertificatePem() + "\njunk\n");
         Text("dh2048.pem", DhParameters(Modp2048));
         Text("dh1024.pem", DhParameters(Modp1024));
         Text("empty.pem", "");
