@@ -154,6 +154,9 @@ internal sealed class WorkerProcess : IDisposable
             case ChannelMessage.Quit:
                 _service.Quit();
                 break;
+            case ChannelMessage.AreYouAlive:
+                _service.AskLoops(() => _ = _inbox.Channel.Send(ChannelMessage.Alive));
+                break;
             case ChannelMessage.Reopened:
                 Log(LogLevel.Notice, "reopening logs");
                 Give(_logPaths.Zip(logs));

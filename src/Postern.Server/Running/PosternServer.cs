@@ -152,12 +152,18 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         Detachment.Complete(settings.ErrorLogs);
         ServiceManager.Ready();
         var upgrade = new BinaryUpgrade(Log);
+        var watchdog = Watchdog.OfThisProcess();
         while (service.IsRunning)
         {
-            orders.WaitAndRun([signals.Descriptor]);
+            orders.WaitAndRun([signals.Descriptor], OrderQueue.TimeoutUntil(watchdog.Next));
             while (signals.TryRead(out ReceivedSignal signal))
             {
                 Obey(signal, service, upgrade, commandLine);
+            }
+
+            if (watchdog.IsDue(Environment.TickCount64))
+            {
+                service.AskLoops(ServiceManager.Alive);
             }
         }
 

@@ -14,6 +14,7 @@ namespace Postern.Server.Running;
 internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDisposable
 {
     private readonly List<WorkerLoop> _loops = [];
+    private LoopWatch? _watch;
     private Generation? _generation;
     private Timer? _shutdownTimer;
     private int _running;
@@ -47,7 +48,7 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         for (int i = 0; i < Loops(generation.Settings); i++)
         {
             _loops.Add(new WorkerLoop(
-                i, generation.Settings, _ => orders.Add(() => _running--), fault => orders.Add(() => OnLoopDied(fault)), LogFault));
+                i, generation.Settings, ended => orders.Add(() => OnLoopEnded(ended)), fault => orders.Add(() => OnLoopDied(fault)), LogFault));
         }
 
         _running = _loops.Count;
@@ -67,6 +68,11 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         gone.ForEach(CloseSocket);
         CollectOldGenerations();
     }
+
+    /// <summary>Finds out whether all loops turn; those that do not are named in the log when it is asked again.</summary>
+    /// <param name="answered">Called on the main thread once all that still run have turned.</param>
+    public void AskLoops(Action answered) => (_watch ??= new LoopWatch(orders, Log)).Ask(
+        _loops.Where(loop => !loop.HasEnded).Select(loop => (loop.Index, loop.Loop)), Environment.TickCount64, answered);
 
     /// <summary>Ends with the last session, or when <c>worker_shutdown_timeout</c> is over.</summary>
     public void Quit()
@@ -134,6 +140,13 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
     }
 
     private void StopLoops() => _loops.ForEach(loop => loop.Loop.Stop());
+
+    private void OnLoopEnded(WorkerLoop loop)
+    {
+        _running--;
+        loop.HasEnded = true;
+        _watch?.OnAnswer(loop.Index);
+    }
 
     private void OnLoopDied(Exception fault)
     {

@@ -14,6 +14,8 @@ internal sealed class MailService : IAsyncDisposable
     public const int Usr1 = 10;
     public const int Usr2 = 12;
     public const int Term = 15;
+    public const int Continue = 18;
+    public const int Stop = 19;
     public const int Winch = 28;
 
     private readonly EchoBackends _backends;
