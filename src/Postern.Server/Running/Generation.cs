@@ -1,5 +1,6 @@
 using Postern.Config;
 using Postern.Logging;
+using Postern.Net;
 using Postern.Net.Listening;
 using Postern.Net.Tls;
 using Postern.Sessions;
@@ -51,7 +52,7 @@ internal sealed class Generation : IDisposable
         List<ListenEntry> entries = [];
         foreach (MailServerSettings server in settings.Servers)
         {
-            if (TryBuildServer(server, logs, log, observer, faults) is { } built)
+            if (TryBuildServer(server, settings.DebugConnections, logs, log, observer, faults) is { } built)
             {
                 entries.AddRange(server.Listen.Select(listen => new ListenEntry(listen, built)));
             }
@@ -69,7 +70,12 @@ internal sealed class Generation : IDisposable
     public void Dispose() => Logs.Dispose();
 
     private static MailServer? TryBuildServer(
-        MailServerSettings settings, ErrorLogSet logs, ErrorLog mainLog, Action<LoginNotice>? observer, List<ConfigMessage> faults)
+        MailServerSettings settings,
+        IReadOnlyList<AddressRange> debugConnections,
+        ErrorLogSet logs,
+        ErrorLog mainLog,
+        Action<LoginNotice>? observer,
+        List<ConfigMessage> faults)
     {
         ErrorLog? log = mainLog;
         if (settings.ErrorLogs is { } own && !logs.TryOpen(own, out log, out string? error))
@@ -82,7 +88,7 @@ internal sealed class Generation : IDisposable
         {
             TlsContext? tls = settings.Tls.Context
                 ?? (settings.Tls.Needed ? TlsContextFactory.CreateServer(settings.Tls, MailProtocols.AlpnName(settings.Protocol)) : null);
-            return new MailServer(settings, tls, log!) { LoginObserver = observer };
+            return new MailServer(settings, tls, log!) { LoginObserver = observer, DebugConnections = debugConnections };
         }
         catch (TlsSettingsException e)
         {
