@@ -86,8 +86,8 @@ internal sealed class MasterProcess : IDisposable
         int errno = new ChildProcess
         {
             Arguments = [$"postern: master process {called[0]}", .. called.Skip(1)],
-            Environment = [.. ProcessRole.ForeignEnvironment(), .. Detachment.Variables, role.ToVariable(), .. UpgradeVariable()],
-            Inherited = [theirs.Descriptor, .. Detachment.Inherited],
+            Environment = [.. ProcessRole.ForeignEnvironment(), .. Detachment.Variables, role.ToVariable(), .. UpgradeVariable(), .. BinaryUpgrade.Variables],
+            Inherited = [theirs.Descriptor, .. Detachment.Inherited, .. BinaryUpgrade.Inherited],
         }.Become();
         return string.Create(CultureInfo.InvariantCulture, $"execve() failed ({errno}: {Marshal.GetPInvokeErrorMessage(errno)})");
     }
@@ -129,7 +129,7 @@ internal sealed class MasterProcess : IDisposable
             _loader.Dispose();
         }
 
-        if (_upgrade.Child == 0)
+        if (!_upgrade.OthersServe)
         {
             RemoveUnixSockets();
         }
@@ -170,6 +170,7 @@ internal sealed class MasterProcess : IDisposable
             case ProcessSignals.Quit:
                 _isQuitting = true;
                 TellStopping();
+                _upgrade.StopServing();
                 _workers.ForEach(worker => worker.Leave());
                 CloseListeners();
                 break;
@@ -194,7 +195,7 @@ internal sealed class MasterProcess : IDisposable
     /// <summary>The service goes on if another binary has taken it over.</summary>
     private void TellStopping()
     {
-        if (_upgrade.Child == 0)
+        if (!_upgrade.OthersServe)
         {
             ServiceManager.Stopping();
         }
@@ -285,9 +286,11 @@ internal sealed class MasterProcess : IDisposable
             if (end.Id == _upgrade.Child)
             {
                 Report(end, "new binary process");
-                _upgrade.OnChildEnded(_handover.PidFile);
-                ServiceManager.MainProcessIs(Libc.getpid());
-                ServeAgain();
+                if (_upgrade.OnChildEnded(_handover.PidFile))
+                {
+                    ServiceManager.MainProcessIs(Libc.getpid());
+                    ServeAgain();
+                }
             }
             else if (end.Id == _loader?.Id)
             {
@@ -441,7 +444,7 @@ internal sealed class MasterProcess : IDisposable
             return;
         }
 
-        if (_upgrade.Child == 0)
+        if (!_upgrade.OthersServe)
         {
             if (PidFile.Move(_handover.PidFile, next.PidFile) is { } fault)
             {
@@ -580,7 +583,7 @@ internal sealed class MasterProcess : IDisposable
 
     private void CloseListeners()
     {
-        if (_upgrade.Child == 0)
+        if (!_upgrade.OthersServe)
         {
             RemoveUnixSockets();
         }

@@ -211,6 +211,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
                 break;
             case ProcessSignals.Quit:
                 ServiceManager.Stopping();
+                upgrade.StopServing();
                 service.Quit();
                 break;
             case ProcessSignals.Hup when !service.IsQuitting:
@@ -223,7 +224,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
                 break;
             case ProcessSignals.Usr2 when !service.IsQuitting:
                 upgrade.Start(service.Generation.Settings.PidFile, [.. service.Sockets.All.SelectMany(socket => socket.Descriptors)]);
-                service.Sockets.KeepFiles = upgrade.Child != 0;
+                service.Sockets.KeepFiles = upgrade.OthersServe;
                 break;
             case ProcessSignals.Child:
                 Reap(service, upgrade);
@@ -292,8 +293,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             {
                 (LogLevel level, string text) = end.Describe("new binary process");
                 Log(level, text);
-                upgrade.OnChildEnded(service.Generation.Settings.PidFile);
-                service.Sockets.KeepFiles = false;
+                service.Sockets.KeepFiles = !upgrade.OnChildEnded(service.Generation.Settings.PidFile);
             }
         }
     }
