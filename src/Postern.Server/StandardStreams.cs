@@ -13,6 +13,16 @@ public sealed class StandardStreams(Stream output, Stream error)
 #pragma warning restore RS0030
     }
 
+    /// <summary>
+    /// For a process that leaves its terminal: the runtime writes to copies of the descriptors, and whoever waits for the end of what we
+    /// print (a shell's <c>$(…)</c>, ssh) would wait as long as the service lives. Nothing can be written afterwards.
+    /// </summary>
+    public void Close()
+    {
+        output.Dispose();
+        error.Dispose();
+    }
+
     /// <summary>Writes bytes to standard output as they are.</summary>
     public void Output(ReadOnlySpan<byte> bytes) => output.Write(bytes);
 

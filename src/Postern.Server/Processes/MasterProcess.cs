@@ -537,6 +537,7 @@ internal sealed class MasterProcess : IDisposable
                 fresh = Descriptors.Duplicate(_handover.Logs[i]);
             }
 
+            Descriptors.MoveStandardError(_handover.Logs[i], fresh);
             opened.Add(path, fresh);
         }
 

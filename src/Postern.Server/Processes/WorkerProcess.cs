@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Postern.Config;
 using Postern.Interop;
@@ -159,6 +160,11 @@ internal sealed class WorkerProcess : IDisposable
                 break;
             case ChannelMessage.Reopened:
                 Log(LogLevel.Notice, "reopening logs");
+                foreach ((string path, int fresh) in _logPaths.Zip(logs))
+                {
+                    Descriptors.MoveStandardError(_givenLogs[path], fresh);
+                }
+
                 Give(_logPaths.Zip(logs));
                 foreach (string fault in _logFiles.Reopen())
                 {
@@ -215,6 +221,9 @@ internal sealed class WorkerProcess : IDisposable
         }
 
         faults.ForEach(fault => Log(LogLevel.Emerg, fault.Render()));
+        Log(LogLevel.Emerg, string.Create(
+            CultureInfo.InvariantCulture,
+            $"the worker process cannot use the configuration that was right for the superuser: keys in engines and stores, and files named by \"ssl_conf_command\", it opens itself, as user {handover.UserId} (\"{handover.User}\"), which must be allowed to"));
         return null;
     }
 

@@ -22,6 +22,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     private readonly LogFiles _logFiles = new();
     private ErrorLog _log = ErrorLog.None;
+    private MainSettings? _startSettings;
 
     /// <summary>What the configuration was read from, when it was read by the privileged user.</summary>
     public RecordedFiles Recorded { get; } = RecordedFiles.Record();
@@ -123,6 +124,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     private int RunAlone(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)
     {
+        _startSettings = settings;
         WorkerLimits limits = WorkerLimits.Of(settings);
         limits.Raise(Warn);
         _ = limits.EnterDirectory(Warn);
@@ -150,6 +152,11 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         service.Start(first);
         Started?.Invoke();
         Detachment.Complete(settings.ErrorLogs);
+        if (Detachment.IsDetached)
+        {
+            streams.Close();
+        }
+
         ServiceManager.Ready();
         var upgrade = new BinaryUpgrade(Log);
         var watchdog = Watchdog.OfThisProcess();
@@ -221,6 +228,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
                 break;
             case ProcessSignals.Usr1:
                 Reopen();
+                Detachment.PointStandardError(service.Generation.Settings.ErrorLogs);
                 break;
             case ProcessSignals.Usr2 when !service.IsQuitting:
                 upgrade.Start(service.Generation.Settings.PidFile, [.. service.Sockets.All.SelectMany(socket => socket.Descriptors)]);
@@ -339,9 +347,9 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             return;
         }
 
-        if (service.LoopsFor(next.Settings) != Service.Loops(next.Settings))
+        foreach (string name in FixedAtStart(_startSettings!, next.Settings))
         {
-            Log(LogLevel.Warn, "\"worker_processes\" of a process without a master is changed by a restart only");
+            Log(LogLevel.Warn, $"\"{name}\" of a process without a master is changed by a restart only");
         }
 
         service.Replace(next);
@@ -351,6 +359,18 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             Log(LogLevel.Alert, moveFault);
         }
     }
+
+    /// <summary>Directives whose change a running process cannot follow; with a master another worker does.</summary>
+    private static IEnumerable<string> FixedAtStart(MainSettings old, MainSettings next) => new (string Name, bool Changed)[]
+    {
+        ("worker_processes", Service.Loops(old) != Service.Loops(next)),
+        ("worker_connections", old.WorkerConnections != next.WorkerConnections),
+        ("worker_rlimit_nofile", old.WorkerRlimitNofile != next.WorkerRlimitNofile),
+        ("worker_rlimit_core", old.WorkerRlimitCore != next.WorkerRlimitCore),
+        ("worker_priority", old.WorkerPriority != next.WorkerPriority),
+        ("worker_cpu_affinity", old.CpuAffinity?.ToString() != next.CpuAffinity?.ToString()),
+        ("working_directory", old.WorkingDirectory != next.WorkingDirectory),
+    }.Where(directive => directive.Changed).Select(directive => directive.Name);
 
     private void Finish(Service service, string pidFile)
     {
