@@ -5,11 +5,14 @@ namespace Postern.Server.Processes;
 
 /// <summary>
 /// When the service manager's watchdog wants to hear of this service (sd_watchdog_enabled(3): <c>WATCHDOG_USEC</c>,
-/// <c>WATCHDOG_PID</c>): twice in its interval the loops are asked, and only their answer is passed on. Times are milliseconds of
+/// <c>WATCHDOG_PID</c>): three times in its interval the loops are asked, and only their answer is passed on. Times are milliseconds of
 /// <see cref="Environment.TickCount64"/>.
 /// </summary>
 internal sealed class Watchdog
 {
+    /// <summary>One more than sd_watchdog_enabled(3) advises: the log names what is stuck before the manager ends it.</summary>
+    private const long QuestionsPerInterval = 3;
+
     private readonly long _period;
     private long _next;
 
@@ -21,7 +24,7 @@ internal sealed class Watchdog
     {
         bool isOurs = string.IsNullOrEmpty(process) || isSuccessor || process == Libc.getpid().ToString(CultureInfo.InvariantCulture);
         _period = isOurs && long.TryParse(microseconds, NumberStyles.None, CultureInfo.InvariantCulture, out long interval) && interval > 0
-            ? Math.Max(1, interval / 2000)
+            ? Math.Max(1, interval / (1000 * QuestionsPerInterval))
             : 0;
         _next = _period > 0 ? now : -1;
     }

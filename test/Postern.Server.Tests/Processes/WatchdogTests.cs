@@ -10,9 +10,9 @@ public sealed class WatchdogTests
     private static readonly string _self = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
 
     [Fact]
-    public void IsDue_IntervalOfTwoSeconds_AtOnceAndThenEachSecond()
+    public void IsDue_IntervalOfThreeSeconds_AtOnceAndThenEachSecond()
     {
-        var watchdog = new Watchdog("2000000", _self, isSuccessor: false, now: 5000);
+        var watchdog = new Watchdog("3000000", _self, isSuccessor: false, now: 5000);
 
         Assert.True(watchdog.IsDue(5000));
         Assert.Equal(6000, watchdog.Next);
