@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using Postern.Interop;
 using Postern.Logging;
@@ -13,6 +15,9 @@ namespace Postern.Server.Running;
 /// <param name="sockets">Owned by this object from now on.</param>
 internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDisposable
 {
+    /// <summary>Managed memory up to which <see cref="CollectOldGenerations"/> is worth its pause, in bytes.</summary>
+    private const long MaxCollectedBytes = 64 * 1024 * 1024;
+
     private readonly List<WorkerLoop> _loops = [];
     private LoopWatch? _watch;
     private Generation? _generation;
@@ -130,12 +135,23 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
 
     /// <summary>
     /// An old generation without sessions holds memory the collector knows nothing of, OpenSSL's, and descriptors: it is looked for
-    /// when a new one arrives, the only time when one can have become garbage.
+    /// when a new one arrives. That stops all loops for as long as it takes to go through what lives, some hundred bytes a session; where
+    /// that is much, an old generation's share of memory is small, and it can wait for a collection that happens anyway.
     /// </summary>
-    private static void CollectOldGenerations()
+    private void CollectOldGenerations()
     {
+        long managed = GC.GetTotalMemory(forceFullCollection: false);
+        if (managed > MaxCollectedBytes)
+        {
+            return;
+        }
+
+        long start = Stopwatch.GetTimestamp();
         GC.Collect();
         GC.WaitForPendingFinalizers();
+        Log(LogLevel.Debug, string.Create(
+            CultureInfo.InvariantCulture,
+            $"memory of earlier configurations was collected in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F1} ms, {managed / 1024} kB were managed"));
         _ = Libc.malloc_trim(0);
     }
 
