@@ -40,7 +40,10 @@ public abstract partial class MailSession
         Deadline = new Deadline(client.Loop);
         Context = new SessionLogContext
         {
-            Log = server.LogOf(peer), ConnectionNumber = connectionNumber, Client = peer.ToAddressText(), Server = listen.Text,
+            Log = server.LogOf(peer),
+            ConnectionNumber = connectionNumber,
+            Client = peer.ToAddressText(),
+            Server = listen.Text,
         };
     }
 
