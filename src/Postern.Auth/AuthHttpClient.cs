@@ -13,8 +13,7 @@ namespace Postern.Auth;
 /// </summary>
 /// <param name="loop">The loop of the sessions that ask.</param>
 /// <param name="settings">The server block's directives.</param>
-/// <param name="log">The server block's log.</param>
-public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, ErrorLog log)
+public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings)
 {
     /// <summary>
     /// How often one attempt may be put off by WAIT. nginx has no limit; a server that never decides must not hold a
@@ -197,6 +196,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
     private Answer Decide(
         AuthResponseParser parser, byte[] buffer, AuthRequest request, Credentials credentials, SessionLogContext context)
     {
+        LogAnswer(context, parser.Status);
         switch (parser.Status)
         {
             case AuthStatus.Refused:
@@ -278,23 +278,37 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
         return Exchange.Failure;
     }
 
-    private static void LogRefusedTo(ErrorLog log, SessionLogContext context, byte[] message)
+    private static void LogRefused(SessionLogContext context, byte[] message)
     {
+        if (!context.Log.IsEnabled(LogLevel.Info))
+        {
+            return;
+        }
+
         LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
         context.AppendNumber(ref line);
         line.Append("client login failed: \""u8);
         line.AppendEscaped(message);
         line.Append("\""u8);
         context.AppendTail(ref line);
-        log.Write(LogLevel.Info, line.Written);
+        context.Log.Write(LogLevel.Info, line.Written);
     }
 
-    private void LogRefused(SessionLogContext context, byte[] message)
+    private void LogAnswer(SessionLogContext context, AuthStatus status)
     {
-        if (log.IsEnabled(LogLevel.Info))
+        if (!context.Log.IsEnabled(LogLevel.Debug))
         {
-            LogRefusedTo(log, context, message);
+            return;
         }
+
+        LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
+        context.AppendNumber(ref line);
+        line.Append("auth http server "u8);
+        line.Append(_name);
+        line.Append(" answered "u8);
+        line.Append(status.ToString());
+        context.AppendTail(ref line);
+        context.Log.Write(LogLevel.Debug, line.Written);
     }
 
     private void LogConnectFailure(SessionLogContext context, int errno, string failedCall)
@@ -306,7 +320,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
             line.Append(loop.MaxConnections);
             line.Append(" worker_connections are not enough"u8);
             context.AppendTail(ref line);
-            log.Write(LogLevel.Alert, line.Written);
+            context.Log.Write(LogLevel.Alert, line.Written);
             return;
         }
 
@@ -314,7 +328,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
         line.Append(" failed"u8);
         line.AppendErrno(errno);
         context.AppendTail(ref line);
-        log.Write(Errno.IsOtherSide(errno) ? LogLevel.Error : LogLevel.Crit, line.Written);
+        context.Log.Write(Errno.IsOtherSide(errno) ? LogLevel.Error : LogLevel.Crit, line.Written);
     }
 
     private void LogEnded(SessionLogContext context, ConnectionEndedException ended)
@@ -334,7 +348,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
         }
 
         context.AppendTail(ref line);
-        log.Write(LogLevel.Error, line.Written);
+        context.Log.Write(LogLevel.Error, line.Written);
     }
 
     /// <summary><c>auth http server NAME WHAT[ (ERRNO: TEXT)]</c> at level error.</summary>
@@ -351,7 +365,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
         }
 
         context.AppendTail(ref line);
-        log.Write(LogLevel.Error, line.Written);
+        context.Log.Write(LogLevel.Error, line.Written);
     }
 
     private void ComplainAbout(SessionLogContext context, ReadOnlySpan<byte> what, ReadOnlySpan<byte> value)
@@ -364,7 +378,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings, Er
         line.AppendEscaped(value);
         line.Append("\""u8);
         context.AppendTail(ref line);
-        log.Write(LogLevel.Error, line.Written);
+        context.Log.Write(LogLevel.Error, line.Written);
     }
 
     /// <summary>A decision, or null and the seconds to wait before asking again.</summary>

@@ -28,6 +28,9 @@ public sealed class ErrorLog
     public static ErrorLog ToStandardError(LogLevel level, TimeProvider time) =>
         new(time, [new Entry(new StandardErrorTarget(), level)]);
 
+    /// <summary>The same targets, each of which takes every level: for clients that <c>debug_connection</c> names.</summary>
+    public ErrorLog WithEveryLevel() => new(_time, [.. _entries.Select(entry => entry with { Level = LogLevel.Debug })]);
+
     /// <summary>Whether a message of this level is written anywhere; ask before building one.</summary>
     public bool IsEnabled(LogLevel level) => (int)level <= _threshold;
 

@@ -3,6 +3,9 @@ namespace Postern.Logging;
 /// <summary>The facts of one session that its log lines carry; set at phase changes, used by one event loop only.</summary>
 public sealed class SessionLogContext
 {
+    /// <summary>Where the session's lines go: its server's log, at every level if <c>debug_connection</c> names the client.</summary>
+    public required ErrorLog Log { get; set; }
+
     /// <summary>Serial number of the connection in this process.</summary>
     public required long ConnectionNumber { get; init; }
 

@@ -28,6 +28,23 @@ public sealed record AddressRange(byte[] Address, int PrefixBits)
             : [.. resolveHost(text).Select(address => Whole(address.GetAddressBytes()))];
     }
 
+    /// <summary>Whether the address is one of these. An IPv4-mapped one (<c>::ffff:a.b.c.d</c>) is the IPv4 address it holds.</summary>
+    public bool Contains(EndpointAddress address)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        if (address.Family == AddressFamilyKind.Unix || Address.Length == 0)
+        {
+            return address.Family == AddressFamilyKind.Unix && Address.Length == 0;
+        }
+
+        ReadOnlySpan<byte> bytes = address.IsIPv4Mapped ? address.AddressBytes[12..] : address.AddressBytes;
+        int whole = PrefixBits / 8;
+        int rest = PrefixBits % 8;
+        return bytes.Length == Address.Length
+            && bytes[..whole].SequenceEqual(Address.AsSpan(0, whole))
+            && (rest == 0 || ((bytes[whole] ^ Address[whole]) >> (8 - rest)) == 0);
+    }
+
     private static AddressRange Whole(byte[] address) => new(address, address.Length * 8);
 
     private static AddressRange? TryParseCidr(string text, out bool hostBits)

@@ -1,4 +1,5 @@
 using Postern.Logging;
+using Postern.Net;
 using Postern.Sessions;
 
 namespace Postern.Server;
@@ -26,6 +27,9 @@ public sealed record MainSettings
     public required string PidFile { get; init; }
 
     public required IReadOnlyList<ErrorLogSettings> ErrorLogs { get; init; }
+
+    /// <summary><c>debug_connection</c>: clients whose sessions are logged at every level.</summary>
+    public IReadOnlyList<AddressRange> DebugConnections { get; init; } = [];
 
     /// <summary><c>worker_shutdown_timeout</c>; zero = wait for ever.</summary>
     public TimeSpan WorkerShutdownTimeout { get; init; }

@@ -24,6 +24,7 @@ internal abstract class CommandLineSession<TCommand>(
         }
 
         BeginCommand(line.Consumed);
+        LogCommand(line.Command);
         return line.Status == CommandLineStatus.Complete ? await AnswerAsync(line.Command) : Reject(line.Status);
     }
 

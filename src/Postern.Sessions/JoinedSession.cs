@@ -5,7 +5,7 @@ using Postern.Net.Relaying;
 namespace Postern.Sessions;
 
 /// <summary>What is left of a session while its client and backend talk: the facts for the last log line.</summary>
-internal sealed class JoinedSession(MailServer server, SessionLogContext context) : IRelayOwner
+internal sealed class JoinedSession(SessionLogContext context) : IRelayOwner
 {
     public void LogStart() => Log("client logged in"u8, withAction: false);
 
@@ -30,7 +30,7 @@ internal sealed class JoinedSession(MailServer server, SessionLogContext context
 
     private void Log(ReadOnlySpan<byte> message, bool withAction, int errno = 0)
     {
-        if (!server.Log.IsEnabled(LogLevel.Info))
+        if (!context.Log.IsEnabled(LogLevel.Info))
         {
             return;
         }
@@ -44,6 +44,6 @@ internal sealed class JoinedSession(MailServer server, SessionLogContext context
         }
 
         context.AppendTail(ref line, withAction);
-        server.Log.Write(LogLevel.Info, line.Written);
+        context.Log.Write(LogLevel.Info, line.Written);
     }
 }

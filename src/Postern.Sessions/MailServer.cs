@@ -18,6 +18,7 @@ namespace Postern.Sessions;
 public sealed class MailServer : IClientHandler
 {
     private readonly ConcurrentDictionary<EventLoop, AuthHttpClient> _auth = new();
+    private readonly ErrorLog _everything;
     private static long _connections;
     private long _lastNoPlace = long.MinValue / 2;
 
@@ -29,6 +30,7 @@ public sealed class MailServer : IClientHandler
         Settings = settings;
         Tls = tls;
         Log = log;
+        _everything = log.WithEveryLevel();
         ServerName = Encoding.UTF8.GetBytes(settings.ServerName);
         CapabilityWords = [.. settings.Capabilities.Select(Encoding.UTF8.GetBytes)];
         Names = settings is { Protocol: MailProtocol.Smtp, Resolver: { } resolver } ? new ClientNameResolver(resolver) : null;
@@ -39,6 +41,9 @@ public sealed class MailServer : IClientHandler
     public TlsContext? Tls { get; }
 
     public ErrorLog Log { get; }
+
+    /// <summary><c>debug_connection</c>: clients of which everything is logged.</summary>
+    public IReadOnlyList<AddressRange> DebugConnections { get; init; } = [];
 
     /// <summary><c>server_name</c> as bytes.</summary>
     public byte[] ServerName { get; }
@@ -83,9 +88,13 @@ public sealed class MailServer : IClientHandler
         Log.Write(LogLevel.Alert, line.Written);
     }
 
+    /// <summary>Where a client's lines go.</summary>
+    internal ErrorLog LogOf(EndpointAddress client) =>
+        DebugConnections.Count > 0 && DebugConnections.Any(range => range.Contains(client)) ? _everything : Log;
+
     /// <summary>The auth server's client on this loop.</summary>
     internal AuthHttpClient AuthOn(EventLoop loop) =>
-        _auth.GetOrAdd(loop, static (key, server) => new AuthHttpClient(key, server.Settings.AuthHttp, server.Log), this);
+        _auth.GetOrAdd(loop, static (key, server) => new AuthHttpClient(key, server.Settings.AuthHttp), this);
 
     private static long NextConnectionNumber() => Interlocked.Increment(ref _connections);
 }

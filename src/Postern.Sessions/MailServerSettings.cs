@@ -1,6 +1,7 @@
 using Postern.Auth;
 using Postern.Config;
 using Postern.Logging;
+using Postern.Net;
 using Postern.Net.Listening;
 using Postern.Net.Resolving;
 using Postern.Net.Tls;
@@ -50,11 +51,6 @@ public enum OutgoingProxyProtocol
     V1,
     V2,
 }
-
-/// <summary>One entry of <c>set_real_ip_from</c>.</summary>
-/// <param name="Address">4 or 16 bytes, host bits cleared; empty means <c>unix:</c>.</param>
-/// <param name="PrefixBits">Number of leading bits compared.</param>
-public sealed record TrustedProxy(byte[] Address, int PrefixBits);
 
 /// <summary>One <c>server { }</c> of the <c>mail { }</c> block, merged with the mail level and the defaults. Immutable.</summary>
 public sealed record MailServerSettings
@@ -108,8 +104,8 @@ public sealed record MailServerSettings
 
     public bool XClient { get; init; } = true;
 
-    /// <summary><c>set_real_ip_from</c>.</summary>
-    public IReadOnlyList<TrustedProxy> RealIPFrom { get; init; } = [];
+    /// <summary><c>set_real_ip_from</c>: whose PROXY headers are believed (mail-proxy 6.2).</summary>
+    public IReadOnlyList<AddressRange> RealIPFrom { get; init; } = [];
 
     /// <summary><c>resolver</c>; null = off.</summary>
     public ResolverSettings? Resolver { get; init; }

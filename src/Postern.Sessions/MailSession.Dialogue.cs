@@ -1,3 +1,4 @@
+using System.Text;
 using Postern.Logging;
 using Postern.Net;
 using Postern.Net.Tls;
@@ -66,6 +67,16 @@ public abstract partial class MailSession
         }
     }
 
+    /// <summary>What the client wants, in the parser's words: bytes of its own may be a password that came too late.</summary>
+    private protected void LogCommand<TCommand>(TCommand command)
+        where TCommand : struct, Enum
+    {
+        if (Log.IsEnabled(LogLevel.Debug))
+        {
+            LogDebug(Encoding.ASCII.GetBytes($"client command {command.ToString().ToUpperInvariant()}"));
+        }
+    }
+
     /// <summary>Counts an answered parser error towards <c>max_errors</c>; 0 behaves as 1.</summary>
     /// <returns>True if it was one too many; the client is closed then.</returns>
     private protected bool CountError()
@@ -108,16 +119,16 @@ public abstract partial class MailSession
         Deadline.Set(Client, Server.Settings.Timeout);
         await HandshakeAsync(LogActions.StartTls);
         Deadline.Set(Client, Server.Settings.Timeout);
-        Context.Action = LogActions.Auth;
+        Enter(LogActions.Auth);
     }
 
     /// <summary>From the greeting to the hand-over or the goodbye. Returns when the client is no longer the session's.</summary>
     private async ValueTask ConverseAsync()
     {
-        Context.Action = LogActions.SendingGreeting;
+        Enter(LogActions.SendingGreeting);
         await GreetAsync();
         Deadline.Set(Client, Server.Settings.Timeout);
-        Context.Action = LogActions.Auth;
+        Enter(LogActions.Auth);
         while (!await TakeCommandAsync())
         {
             FinishCommand();

@@ -169,7 +169,7 @@ public abstract partial class MailSession
 
     private Credentials? Refuse(SaslFault fault, SaslMechanism mechanism)
     {
-        if (Server.Log.IsEnabled(LogLevel.Info))
+        if (Log.IsEnabled(LogLevel.Info))
         {
             Span<byte> text = stackalloc byte[96];
             LogInfo(text[..SaslFaultText.Write(fault, mechanism, text)]);

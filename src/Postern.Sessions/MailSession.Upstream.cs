@@ -60,8 +60,13 @@ public abstract partial class MailSession
         {
             Deadline.Clear();
             Context.Login = credentials.Login;
-            Context.Action = LogActions.HttpAuth;
+            Enter(LogActions.HttpAuth);
             AuthRequest request = CreateAuthRequest(++_loginAttempt);
+            if (Log.IsEnabled(LogLevel.Debug))
+            {
+                LogText(LogLevel.Debug, $"asking auth http server {Server.Settings.AuthHttp.Address}, attempt {_loginAttempt}, method {credentials.Method}");
+            }
+
             AuthDecision decision = await Server.AuthOn(Loop).DecideAsync(request, credentials, Context);
             switch (decision)
             {
@@ -106,6 +111,7 @@ public abstract partial class MailSession
             switch (reply.Outcome)
             {
                 case UpstreamOutcome.Accepted:
+                    LogDebug("upstream has accepted this step"u8);
                     return length;
                 case UpstreamOutcome.NeedMore when length < capacity:
                     continue;
@@ -139,7 +145,7 @@ public abstract partial class MailSession
         }
 
         Deadline.Set(Client, Server.Settings.Timeout);
-        Context.Action = LogActions.Auth;
+        Enter(LogActions.Auth);
         return false;
     }
 
@@ -147,7 +153,7 @@ public abstract partial class MailSession
     private async ValueTask JoinAsync(AuthDecision.Accepted accepted, Credentials credentials)
     {
         Context.Upstream = accepted.UpstreamText;
-        Context.Action = LogActions.ConnectingToUpstream;
+        Enter(LogActions.ConnectingToUpstream);
         if (FindUnfit(credentials) is { IsEmpty: false } reason)
         {
             LogMessage(LogLevel.Error, reason);
@@ -242,8 +248,8 @@ public abstract partial class MailSession
     private void HandOver(Connection upstream, ReadOnlySpan<byte> reply)
     {
         Deadline.Clear();
-        Context.Action = LogActions.Proxying;
-        var joined = new JoinedSession(Server, Context);
+        Enter(LogActions.Proxying);
+        var joined = new JoinedSession(Context);
         joined.LogStart();
         NotifyLogin(accepted: true, Context.Upstream!);
         Client.Write(reply);

@@ -38,7 +38,13 @@ public abstract partial class MailSession
         _started = client.Loop.Now;
         ClientAddress = peer;
         Deadline = new Deadline(client.Loop);
-        Context = new SessionLogContext { ConnectionNumber = connectionNumber, Client = peer.ToAddressText(), Server = listen.Text };
+        Context = new SessionLogContext
+        {
+            Log = server.LogOf(peer),
+            ConnectionNumber = connectionNumber,
+            Client = peer.ToAddressText(),
+            Server = listen.Text,
+        };
     }
 
     private protected MailServer Server { get; }
@@ -48,6 +54,8 @@ public abstract partial class MailSession
     private protected EventLoop Loop => Client.Loop;
 
     private protected SessionLogContext Context { get; }
+
+    private protected ErrorLog Log => Context.Log;
 
     /// <summary>The deadline of the current phase: the command phase has one in all, not one per command (Q-01).</summary>
     private protected Deadline Deadline { get; }
@@ -81,6 +89,7 @@ public abstract partial class MailSession
 
             if (n == 0)
             {
+                LogDebug("client closed the connection"u8);
                 throw new SessionEndedException();
             }
 
@@ -144,11 +153,16 @@ public abstract partial class MailSession
     /// <summary>Runs the handshake; if it fails the client is closed and logged.</summary>
     private protected async ValueTask HandshakeAsync(string action)
     {
-        Context.Action = action;
+        Enter(action);
         HandshakeOutcome outcome = await Client.HandshakeAsServerAsync(Server.Tls!);
         switch (outcome)
         {
             case HandshakeOutcome.Completed:
+                if (Log.IsEnabled(LogLevel.Debug))
+                {
+                    LogText(LogLevel.Debug, $"SSL handshake done: {Client.TlsVersion}, cipher {Client.TlsCipher}{(Client.TlsResumed ? ", resumed" : "")}");
+                }
+
                 CheckCertificate();
                 return;
             case HandshakeOutcome.PeerClosed:
@@ -212,31 +226,32 @@ public abstract partial class MailSession
     /// <summary>The client is the relay's from now on.</summary>
     private protected void ReleaseClient() => _clientGone = true;
 
+    /// <summary>A phase begins: what the session is doing in the lines to come, and at level debug a line itself.</summary>
+    private protected void Enter(string action)
+    {
+        Context.Action = action;
+        if (Log.IsEnabled(LogLevel.Debug))
+        {
+            WriteLine(LogLevel.Debug, Encoding.ASCII.GetBytes(action), withAction: false);
+        }
+    }
+
+    private protected void LogDebug(ReadOnlySpan<byte> message) => LogMessage(LogLevel.Debug, message);
+
     private protected void LogInfo(ReadOnlySpan<byte> message, int errno = 0) => LogMessage(LogLevel.Info, message, errno);
 
     private protected void LogMessage(LogLevel level, ReadOnlySpan<byte> message, int errno = 0)
     {
-        if (!Server.Log.IsEnabled(level))
+        if (Log.IsEnabled(level))
         {
-            return;
+            WriteLine(level, message, withAction: true, errno);
         }
-
-        LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
-        Context.AppendNumber(ref line);
-        line.Append(message);
-        if (errno != 0)
-        {
-            line.AppendErrno(errno);
-        }
-
-        Context.AppendTail(ref line);
-        Server.Log.Write(level, line.Written);
     }
 
     /// <summary><c>WHAT "BYTES"</c>: the bytes came from outside and are escaped.</summary>
     private protected void LogQuoting(LogLevel level, ReadOnlySpan<byte> what, ReadOnlySpan<byte> foreign)
     {
-        if (!Server.Log.IsEnabled(level))
+        if (!Log.IsEnabled(level))
         {
             return;
         }
@@ -248,7 +263,21 @@ public abstract partial class MailSession
         line.AppendEscaped(foreign);
         line.Append("\""u8);
         Context.AppendTail(ref line);
-        Server.Log.Write(level, line.Written);
+        Log.Write(level, line.Written);
+    }
+
+    private void WriteLine(LogLevel level, ReadOnlySpan<byte> message, bool withAction, int errno = 0)
+    {
+        LogLine line = new(stackalloc byte[LogLine.MaxBytes]);
+        Context.AppendNumber(ref line);
+        line.Append(message);
+        if (errno != 0)
+        {
+            line.AppendErrno(errno);
+        }
+
+        Context.AppendTail(ref line, withAction);
+        Log.Write(level, line.Written);
     }
 
     /// <summary>Writes the PROXY header of <c>proxy_protocol on|v2</c> for a backend.</summary>
@@ -330,7 +359,7 @@ public abstract partial class MailSession
 
     private void LogConnected()
     {
-        if (!Server.Log.IsEnabled(LogLevel.Info))
+        if (!Log.IsEnabled(LogLevel.Info))
         {
             return;
         }
@@ -341,12 +370,12 @@ public abstract partial class MailSession
         line.Append(_peer.Family == AddressFamilyKind.Unix ? "unix:" : _peer.ToString());
         line.Append(" connected to "u8);
         line.Append(_listen.Text);
-        Server.Log.Write(LogLevel.Info, line.Written);
+        Log.Write(LogLevel.Info, line.Written);
     }
 
     private async ValueTask ReadProxyHeaderAsync()
     {
-        Context.Action = LogActions.ReadingProxyProtocol;
+        Enter(LogActions.ReadingProxyProtocol);
         Deadline.Set(Client, Server.Settings.Timeout);
         int capacity = Math.Max(InputCapacity, ProxyHeaderParser.MaxVersion2Bytes);
         _input = ArrayPool<byte>.Shared.Rent(capacity);
@@ -411,10 +440,11 @@ public abstract partial class MailSession
 
         string source = AddressText(parse, parse.Source);
         ProxyAddresses = new ProxyAddresses(source, parse.SourcePort, AddressText(parse, parse.Destination), parse.DestinationPort);
-        if (RealIP.IsTrusted(Server.Settings.RealIPFrom, _peer) && EndpointAddress.TryParseIP(source, parse.SourcePort) is { } real)
+        if (Server.Settings.RealIPFrom.Any(range => range.Contains(_peer)) && EndpointAddress.TryParseIP(source, parse.SourcePort) is { } real)
         {
             ClientAddress = real;
             Context.Client = real.ToAddressText();
+            Context.Log = Context.Log == Server.Log ? Server.LogOf(real) : Context.Log;
         }
     }
 

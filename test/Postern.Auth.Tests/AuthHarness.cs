@@ -16,15 +16,15 @@ internal sealed class AuthHarness : IDisposable
     public AuthHarness(AuthHttpSettings? settings = null, int maxConnections = int.MaxValue)
     {
         Script = new ScriptedLoop(maxConnections);
-        ErrorLogSettings target = new() { Kind = ErrorLogTargetKind.File, Path = _folder.File("log"), Level = LogLevel.Debug };
+        ErrorLogSettings target = new() { Kind = ErrorLogTargetKind.File, Path = _folder.File("log"), Level = LogLevel.Info };
         if (!_logs.TryOpen([target], out ErrorLog? log, out string? error))
         {
             throw new InvalidOperationException(error);
         }
 
-        _auth = new AuthHttpClient(Script.Loop, settings ?? Settings, log);
+        _auth = new AuthHttpClient(Script.Loop, settings ?? Settings);
         (Client, ClientSocket) = Script.Accept();
-        Context = new SessionLogContext { ConnectionNumber = 7, Client = "192.0.2.55", Server = "0.0.0.0:143", Action = LogActions.HttpAuth };
+        Context = new SessionLogContext { Log = log, ConnectionNumber = 7, Client = "192.0.2.55", Server = "0.0.0.0:143", Action = LogActions.HttpAuth };
     }
 
     public static AuthHttpSettings Settings { get; } = new()

@@ -53,7 +53,7 @@ public class SessionLogContextTests
             Line("x", context));
     }
 
-    private static SessionLogContext Context() => new() { ConnectionNumber = 7, Client = "127.0.0.1", Server = "127.0.0.1:143" };
+    private static SessionLogContext Context() => new() { Log = ErrorLog.None, ConnectionNumber = 7, Client = "127.0.0.1", Server = "127.0.0.1:143" };
 
     private static string Line(string message, SessionLogContext context, bool withAction = true)
     {

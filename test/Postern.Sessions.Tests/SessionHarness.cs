@@ -23,10 +23,12 @@ internal sealed class SessionHarness : IDisposable
         bool ssl = false,
         Action<LoginNotice>? observer = null,
         int maxConnections = 100,
-        bool proxyProtocol = false)
+        bool proxyProtocol = false,
+        LogLevel level = LogLevel.Debug,
+        IReadOnlyList<AddressRange>? debugConnections = null)
     {
         Script = new ScriptedLoop(maxConnections);
-        ErrorLogSettings target = new() { Kind = ErrorLogTargetKind.File, Path = _folder.File("log"), Level = LogLevel.Debug };
+        ErrorLogSettings target = new() { Kind = ErrorLogTargetKind.File, Path = _folder.File("log"), Level = level };
         if (!_logs.TryOpen([target], out ErrorLog? log, out string? error))
         {
             throw new InvalidOperationException(error);
@@ -44,7 +46,7 @@ internal sealed class SessionHarness : IDisposable
             Capabilities = ["IMAP4rev1"],
         };
         settings = change?.Invoke(settings) ?? settings;
-        _server = new MailServer(settings, _tls.Value.Servers[settings.Protocol], log) { LoginObserver = observer };
+        _server = new MailServer(settings, _tls.Value.Servers[settings.Protocol], log) { LoginObserver = observer, DebugConnections = debugConnections ?? [] };
     }
 
     public static TlsContext ClientContext => _tls.Value.Client;

@@ -59,6 +59,7 @@ public static class ConfigurationLoader
             Group = main.GetOwn(MainDirectives.User)?.Group,
             WorkerProcesses = main.GetOwn(MainDirectives.WorkerProcesses),
             WorkerConnections = events.GetOwn(EventsDirectives.WorkerConnections),
+            DebugConnections = events.GetOwn(EventsDirectives.DebugConnections),
             MultiAccept = events.GetOwn(EventsDirectives.MultiAccept),
             Daemon = main.GetOwn(MainDirectives.Daemon),
             MasterProcess = main.GetOwn(MainDirectives.MasterProcess),

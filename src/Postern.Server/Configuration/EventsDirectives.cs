@@ -12,6 +12,9 @@ internal static class EventsDirectives
     public static readonly Slot<int> WorkerConnections = new(512);
     public static readonly Slot<bool> MultiAccept = new(false);
 
+    /// <summary>Clients whose sessions are logged at every level.</summary>
+    public static readonly Slot<IReadOnlyList<AddressRange>> DebugConnections = new([]);
+
     private static readonly Slot<string?> _use = new(null);
 
     // Contention between nginx's processes; the loops here have listening sockets of their own.
@@ -72,7 +75,8 @@ internal static class EventsDirectives
     private static void ReadDebugConnection(DirectiveCall call)
     {
         string text = call.Arguments[0];
-        if (AddressRange.Parse(text, call.Environment.ResolveHost, out bool hostBits).Count == 0)
+        IReadOnlyList<AddressRange> ranges = AddressRange.Parse(text, call.Environment.ResolveHost, out bool hostBits);
+        if (ranges.Count == 0)
         {
             call.Error($"host not found in debug_connection \"{text}\"");
             return;
@@ -83,6 +87,9 @@ internal static class EventsDirectives
             call.Warn($"low address bits of {text} are meaningless");
         }
 
-        call.Warn("\"debug_connection\" is not supported, ignored");
+        foreach (AddressRange range in ranges)
+        {
+            call.Scope.Append(DebugConnections, range);
+        }
     }
 }

@@ -77,22 +77,29 @@ internal static unsafe class Detachment
             return;
         }
 
-        if (!logs.Any(log => log.Kind == ErrorLogTargetKind.StandardError))
-        {
-            string? path = logs.FirstOrDefault(log => log.Kind == ErrorLogTargetKind.File)?.Path;
-            int file = path is null ? -1 : LogFiles.Open(path);
-            file = file >= 0 ? file : Libc.open("/dev/null", Libc.O_WRONLY | Libc.O_CLOEXEC, 0);
-            if (file >= 0)
-            {
-                _ = Libc.dup2(file, 2);
-                _ = Libc.close(file);
-            }
-        }
-
+        PointStandardError(logs);
         byte serves = 1;
         _ = Libc.write(_ready, &serves, 1);
         _ = Libc.close(_ready);
         _ready = -1;
+    }
+
+    /// <summary>Standard error of a detached process is its first log file; also after a rotation. Elsewhere it stays what it is.</summary>
+    public static void PointStandardError(IReadOnlyList<ErrorLogSettings> logs)
+    {
+        if (!IsDetached || logs.Any(log => log.Kind == ErrorLogTargetKind.StandardError))
+        {
+            return;
+        }
+
+        string? path = logs.FirstOrDefault(log => log.Kind == ErrorLogTargetKind.File)?.Path;
+        int file = path is null ? -1 : LogFiles.Open(path);
+        file = file >= 0 ? file : Libc.open("/dev/null", Libc.O_WRONLY | Libc.O_CLOEXEC, 0);
+        if (file >= 0)
+        {
+            _ = Libc.dup2(file, 2);
+            _ = Libc.close(file);
+        }
     }
 
     /// <summary>

@@ -26,6 +26,7 @@ internal sealed class MasterProcess : IDisposable
     private readonly LogFiles _logFiles;
     private readonly bool _isDaemon = Detachment.IsDetached || InheritedSockets.FromUpgrade;
     private readonly BinaryUpgrade _upgrade;
+    private readonly Watchdog _watchdog = Watchdog.OfThisProcess();
     private readonly List<ChildWorker> _workers = [];
     private readonly StartMessages _reading;
     private Handover _handover;
@@ -99,7 +100,7 @@ internal sealed class MasterProcess : IDisposable
             _loader.Dispose();
         }
 
-        if (_upgrade.Child == 0)
+        if (!_upgrade.OthersServe)
         {
             RemoveUnixSockets();
         }
@@ -145,6 +146,7 @@ internal sealed class MasterProcess : IDisposable
             case ProcessSignals.Quit:
                 _isQuitting = true;
                 TellStopping();
+                _upgrade.StopServing();
                 _workers.ForEach(worker => worker.Leave());
                 CloseListeners();
                 break;
@@ -169,7 +171,7 @@ internal sealed class MasterProcess : IDisposable
     /// <summary>The service goes on if another binary has taken it over.</summary>
     private void TellStopping()
     {
-        if (_upgrade.Child == 0)
+        if (!_upgrade.OthersServe)
         {
             ServiceManager.Stopping();
         }
@@ -177,8 +179,8 @@ internal sealed class MasterProcess : IDisposable
 
     private int NextTimeout()
     {
-        long next = new[] { _killAt, _startAt }.Where(time => time >= 0).DefaultIfEmpty(-1).Min();
-        return next < 0 ? -1 : (int)Math.Clamp(next - Environment.TickCount64, 0, int.MaxValue);
+        long next = new[] { _killAt, _startAt, _watchdog.Next }.Where(time => time >= 0).DefaultIfEmpty(-1).Min();
+        return OrderQueue.TimeoutUntil(next);
     }
 
     private void ObeyClock()
@@ -194,6 +196,29 @@ internal sealed class MasterProcess : IDisposable
         {
             _startAt = -1;
             StartWorker();
+        }
+
+        if (_watchdog.IsDue(now))
+        {
+            AskWorkers();
+        }
+    }
+
+    /// <summary>The service manager hears that we live when the worker that serves has answered (<see cref="HearWorker"/>).</summary>
+    private void AskWorkers()
+    {
+        foreach (ChildWorker worker in _workers)
+        {
+            if (worker.Ask() is { } fault)
+            {
+                Log(LogLevel.Alert, fault);
+            }
+        }
+
+        if (_acceptsNobody)
+        {
+            // After WINCH nobody is to be served by this process: that it can say so is enough.
+            ServiceManager.Alive();
         }
     }
 
@@ -237,9 +262,11 @@ internal sealed class MasterProcess : IDisposable
             if (end.Id == _upgrade.Child)
             {
                 Report(end, "new binary process");
-                _upgrade.OnChildEnded(_handover.PidFile);
-                ServiceManager.MainProcessIs(Libc.getpid());
-                ServeAgain();
+                if (_upgrade.OnChildEnded(_handover.PidFile))
+                {
+                    ServiceManager.MainProcessIs(Libc.getpid());
+                    ServeAgain();
+                }
             }
             else if (end.Id == _loader?.Id)
             {
@@ -402,7 +429,7 @@ internal sealed class MasterProcess : IDisposable
             return;
         }
 
-        if (_upgrade.Child == 0)
+        if (!_upgrade.OthersServe)
         {
             if (PidFile.Move(_handover.PidFile, next.PidFile) is { } fault)
             {
@@ -462,6 +489,19 @@ internal sealed class MasterProcess : IDisposable
                 // Whom this one replaces may go: new clients are taken care of.
                 _workers.Where(other => other != worker && other.IsLeaving).ToList().ForEach(other => other.Leave());
             }
+            else if (message.Kind == ChannelMessage.Alive)
+            {
+                if (worker.OnAnswer() is { } news)
+                {
+                    Log(LogLevel.Notice, news);
+                }
+
+                // One that is leaving must not hide that the one in charge is stuck.
+                if (worker == Serving || IsEnding)
+                {
+                    ServiceManager.Alive();
+                }
+            }
         }
 
         if (worker.Channel.IsClosed)
@@ -501,6 +541,7 @@ internal sealed class MasterProcess : IDisposable
                 fresh = Descriptors.Duplicate(_handover.Logs[i]);
             }
 
+            Descriptors.MoveStandardError(_handover.Logs[i], fresh);
             opened.Add(path, fresh);
         }
 
@@ -547,7 +588,7 @@ internal sealed class MasterProcess : IDisposable
 
     private void CloseListeners()
     {
-        if (_upgrade.Child == 0)
+        if (!_upgrade.OthersServe)
         {
             RemoveUnixSockets();
         }
@@ -583,6 +624,8 @@ internal sealed class MasterProcess : IDisposable
     private sealed class ChildWorker(int id, ProcessChannel channel, long startedAt, Handover handover)
     {
         private bool _told;
+        private int _questions;
+        private bool _isSilent;
 
         public int Id => id;
 
@@ -597,6 +640,30 @@ internal sealed class MasterProcess : IDisposable
 
         /// <summary>It shall end, or will once the next one serves: it is not replaced.</summary>
         public bool IsLeaving { get; set; }
+
+        /// <summary>Asks whether its loops turn; not a third time before it has answered, lest the channel fill up.</summary>
+        /// <returns>What the log should know: the question before is unanswered. Said once.</returns>
+        public string? Ask()
+        {
+            bool isNews = _questions > 0 && !_isSilent;
+            _isSilent |= isNews;
+            if (_questions < 2 && channel.Send(ChannelMessage.AreYouAlive))
+            {
+                _questions++;
+            }
+
+            return isNews ? string.Create(CultureInfo.InvariantCulture, $"worker process {id} does not answer") : null;
+        }
+
+        /// <summary>It has answered.</summary>
+        /// <returns>What the log should know: it had not for a while.</returns>
+        public string? OnAnswer()
+        {
+            bool isNews = _isSilent;
+            _isSilent = false;
+            _questions = 0;
+            return isNews ? string.Create(CultureInfo.InvariantCulture, $"worker process {id} answers again") : null;
+        }
 
         /// <summary>Has it end with its last session.</summary>
         public void Leave()

@@ -25,8 +25,14 @@ internal enum ChannelMessage : byte
     /// <summary>To a worker: no new clients, end with the last session.</summary>
     Quit,
 
+    /// <summary>To a worker: do your loops turn?</summary>
+    AreYouAlive,
+
     /// <summary>From a worker: it serves the handover it got last.</summary>
     Serving,
+
+    /// <summary>From a worker: all its loops have turned since it was asked.</summary>
+    Alive,
 
     /// <summary>From a worker: it was asked to reopen its logs, and cannot.</summary>
     WantsReopening,

@@ -29,9 +29,12 @@ internal sealed record ProcessRole(ProcessKind Kind, int Channel, string Executa
     /// <summary>Listening sockets inherited in a binary upgrade: their numbers, each with a semicolon behind it.</summary>
     public const string SocketsVariable = "POSTERN";
 
+    /// <summary>In a binary upgrade: the descriptor of <see cref="BinaryUpgrade"/> by which the old process is watched.</summary>
+    public const string OldBinaryVariable = "POSTERN_OLD";
+
     private const string Variable = "POSTERN_PROCESS";
 
-    private static readonly string[] _own = [Variable, DetachedVariable, SocketsVariable];
+    private static readonly string[] _own = [Variable, DetachedVariable, SocketsVariable, OldBinaryVariable];
 
     public static ProcessRole Current { get; } = Read();
 

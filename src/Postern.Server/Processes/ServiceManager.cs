@@ -21,6 +21,9 @@ internal static class ServiceManager
     /// <summary>The service is about to end.</summary>
     public static void Stopping() => Tell("STOPPING=1");
 
+    /// <summary>The watchdog's sign of life (<see cref="Watchdog"/>).</summary>
+    public static void Alive() => Tell("WATCHDOG=1");
+
     /// <summary>Another process is the one in charge, after an upgrade.</summary>
     public static void MainProcessIs(int process) => Tell(string.Create(CultureInfo.InvariantCulture, $"MAINPID={process}"));
 

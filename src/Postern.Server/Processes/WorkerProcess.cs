@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Postern.Config;
 using Postern.Interop;
@@ -154,8 +155,16 @@ internal sealed class WorkerProcess : IDisposable
             case ChannelMessage.Quit:
                 _service.Quit();
                 break;
+            case ChannelMessage.AreYouAlive:
+                _service.AskLoops(() => _ = _inbox.Channel.Send(ChannelMessage.Alive));
+                break;
             case ChannelMessage.Reopened:
                 Log(LogLevel.Notice, "reopening logs");
+                foreach ((string path, int fresh) in _logPaths.Zip(logs))
+                {
+                    Descriptors.MoveStandardError(_givenLogs[path], fresh);
+                }
+
                 Give(_logPaths.Zip(logs));
                 foreach (string fault in _logFiles.Reopen())
                 {
@@ -211,6 +220,16 @@ internal sealed class WorkerProcess : IDisposable
         {
             Say(messages);
             return generation;
+        }
+
+        if (result.Settings is null)
+        {
+            faults.Add(new ConfigMessage(
+                ConfigSeverity.Emerg,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"the worker process cannot use the configuration that was right for the superuser: keys in engines and stores, and files named by \"ssl_conf_command\", it opens itself, as user {handover.UserId} (\"{handover.User}\"), which must be allowed to"),
+                ConfigPosition.None));
         }
 
         Say([.. messages, .. faults]);

@@ -1,5 +1,6 @@
 using Postern.Config;
 using Postern.Logging;
+using Postern.Net;
 using Postern.Net.Listening;
 using Postern.Net.Tls;
 using Postern.Sessions;
@@ -52,7 +53,7 @@ internal sealed class Generation : IDisposable
         List<ListenEntry> entries = [];
         foreach (MailServerSettings server in settings.Servers)
         {
-            if (TryBuildServer(server, logs, log, observer, faults, serves) is { } built)
+            if (TryBuildServer(server, settings.DebugConnections, logs, log, observer, faults, serves) is { } built)
             {
                 entries.AddRange(server.Listen.Select(listen => new ListenEntry(listen, built)));
             }
@@ -70,7 +71,13 @@ internal sealed class Generation : IDisposable
     public void Dispose() => Logs.Dispose();
 
     private static MailServer? TryBuildServer(
-        MailServerSettings settings, ErrorLogSet logs, ErrorLog mainLog, Action<LoginNotice>? observer, List<ConfigMessage> faults, bool serves)
+        MailServerSettings settings,
+        IReadOnlyList<AddressRange> debugConnections,
+        ErrorLogSet logs,
+        ErrorLog mainLog,
+        Action<LoginNotice>? observer,
+        List<ConfigMessage> faults,
+        bool serves)
     {
         ErrorLog? log = mainLog;
         if (settings.ErrorLogs is { } own && !logs.TryOpen(own, out log, out string? error))
@@ -83,7 +90,7 @@ internal sealed class Generation : IDisposable
         {
             TlsContext? tls = settings.Tls.Context
                 ?? (settings.Tls.Needed && serves ? TlsContextFactory.CreateServer(settings.Tls, MailProtocols.AlpnName(settings.Protocol)) : null);
-            return new MailServer(settings, tls, log!) { LoginObserver = observer };
+            return new MailServer(settings, tls, log!) { LoginObserver = observer, DebugConnections = debugConnections };
         }
         catch (TlsSettingsException e)
         {

@@ -32,6 +32,11 @@ internal sealed unsafe class OrderQueue : IDisposable
         _ = Libc.write(_wakeUp, (byte*)&one, sizeof(ulong));
     }
 
+    /// <summary>How long to wait for a point in time.</summary>
+    /// <param name="time">Milliseconds of <see cref="Environment.TickCount64"/>; negative = there is none.</param>
+    /// <returns>Milliseconds, or -1.</returns>
+    public static int TimeoutUntil(long time) => time < 0 ? -1 : (int)Math.Clamp(time - Environment.TickCount64, 0, int.MaxValue);
+
     /// <summary>Waits for something to do and carries out what orders there are. On the main thread.</summary>
     /// <param name="others">Further descriptors to wait for; negative ones are passed over.</param>
     /// <param name="timeoutMilliseconds">The longest wait; -1 = for ever.</param>

@@ -13,6 +13,20 @@ internal static class PidFile
     /// <summary>For <c>-t</c>: the file must be writable; it is created empty if missing, and otherwise left alone.</summary>
     public static string? Test(string path) => Try(path, FileMode.OpenOrCreate, "");
 
+    /// <summary>The process the file names.</summary>
+    /// <returns>Null if there is no such file, or no number in it.</returns>
+    public static int? Read(string path)
+    {
+        try
+        {
+            return int.TryParse(File.ReadAllText(path).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int id) ? id : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>
     /// The other postern that runs and whose pid the file holds. A file left behind by one that has ended, whose number may belong to
     /// anybody by now, has none.
@@ -21,8 +35,7 @@ internal static class PidFile
     {
         try
         {
-            string content = File.ReadAllText(path).Trim();
-            return int.TryParse(content, NumberStyles.None, CultureInfo.InvariantCulture, out int id)
+            return Read(path) is int id
                 && id != Environment.ProcessId
                 && IsOurs(File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{id}/stat")))
                 ? id
@@ -53,13 +66,17 @@ internal static class PidFile
         return stat[..end].EndsWith($"({ServerNaming.ProcessName}", StringComparison.Ordinal) && stat[(end + 2)..][0] != 'Z';
     }
 
-    /// <summary>Removes the file at exit.</summary>
+    /// <summary>Removes the file at exit, unless it has become another running postern's.</summary>
     /// <returns>Null, or why it is still there.</returns>
     public static string? Remove(string path)
     {
         try
         {
-            File.Delete(path);
+            if (Owner(path) is null)
+            {
+                File.Delete(path);
+            }
+
             return null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

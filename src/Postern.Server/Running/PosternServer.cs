@@ -22,6 +22,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     private readonly LogFiles _logFiles = new();
     private ErrorLog _log = ErrorLog.None;
+    private MainSettings? _startSettings;
 
     /// <summary>What the configuration was read from.</summary>
     public RecordedFiles Recorded { get; } = Detachment.TakeRecord() ?? RecordedFiles.Record();
@@ -157,6 +158,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     private int RunAlone(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)
     {
+        _startSettings = settings;
         WorkerLimits limits = WorkerLimits.Of(settings);
         limits.Raise(Warn);
         _ = limits.EnterDirectory(Warn);
@@ -186,12 +188,18 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         Detachment.Complete(settings.ErrorLogs);
         ServiceManager.Ready();
         var upgrade = new BinaryUpgrade(Log);
+        var watchdog = Watchdog.OfThisProcess();
         while (service.IsRunning)
         {
-            orders.WaitAndRun([signals.Descriptor]);
+            orders.WaitAndRun([signals.Descriptor], OrderQueue.TimeoutUntil(watchdog.Next));
             while (signals.TryRead(out ReceivedSignal signal))
             {
                 Obey(signal, service, upgrade, commandLine);
+            }
+
+            if (watchdog.IsDue(Environment.TickCount64))
+            {
+                service.AskLoops(ServiceManager.Alive);
             }
         }
 
@@ -239,6 +247,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
                 break;
             case ProcessSignals.Quit:
                 ServiceManager.Stopping();
+                upgrade.StopServing();
                 service.Quit();
                 break;
             case ProcessSignals.Hup when !service.IsQuitting:
@@ -248,10 +257,11 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
                 break;
             case ProcessSignals.Usr1:
                 Reopen();
+                Detachment.PointStandardError(service.Generation.Settings.ErrorLogs);
                 break;
             case ProcessSignals.Usr2 when !service.IsQuitting:
                 upgrade.Start(service.Generation.Settings.PidFile, [.. service.Sockets.All.SelectMany(socket => socket.Descriptors)]);
-                service.Sockets.KeepFiles = upgrade.Child != 0;
+                service.Sockets.KeepFiles = upgrade.OthersServe;
                 break;
             case ProcessSignals.Child:
                 Reap(service, upgrade);
@@ -320,8 +330,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             {
                 (LogLevel level, string text) = end.Describe("new binary process");
                 Log(level, text);
-                upgrade.OnChildEnded(service.Generation.Settings.PidFile);
-                service.Sockets.KeepFiles = false;
+                service.Sockets.KeepFiles = !upgrade.OnChildEnded(service.Generation.Settings.PidFile);
             }
         }
     }
@@ -367,9 +376,9 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             return;
         }
 
-        if (service.LoopsFor(next.Settings) != Service.Loops(next.Settings))
+        foreach (string name in FixedAtStart(_startSettings!, next.Settings))
         {
-            Log(LogLevel.Warn, "\"worker_processes\" of a process without a master is changed by a restart only");
+            Log(LogLevel.Warn, $"\"{name}\" of a process without a master is changed by a restart only");
         }
 
         service.Replace(next);
@@ -379,6 +388,18 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             Log(LogLevel.Alert, moveFault);
         }
     }
+
+    /// <summary>Directives whose change a running process cannot follow; with a master another worker does.</summary>
+    private static IEnumerable<string> FixedAtStart(MainSettings old, MainSettings next) => new (string Name, bool Changed)[]
+    {
+        ("worker_processes", Service.Loops(old) != Service.Loops(next)),
+        ("worker_connections", old.WorkerConnections != next.WorkerConnections),
+        ("worker_rlimit_nofile", old.WorkerRlimitNofile != next.WorkerRlimitNofile),
+        ("worker_rlimit_core", old.WorkerRlimitCore != next.WorkerRlimitCore),
+        ("worker_priority", old.WorkerPriority != next.WorkerPriority),
+        ("worker_cpu_affinity", old.CpuAffinity?.ToString() != next.CpuAffinity?.ToString()),
+        ("working_directory", old.WorkingDirectory != next.WorkingDirectory),
+    }.Where(directive => directive.Changed).Select(directive => directive.Name);
 
     private void Finish(Service service, string pidFile)
     {

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using Postern.Interop;
 using Postern.Logging;
@@ -13,7 +15,11 @@ namespace Postern.Server.Running;
 /// <param name="sockets">Owned by this object from now on.</param>
 internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDisposable
 {
+    /// <summary>Managed memory up to which <see cref="CollectOldGenerations"/> is worth its pause, in bytes.</summary>
+    private const long MaxCollectedBytes = 64 * 1024 * 1024;
+
     private readonly List<WorkerLoop> _loops = [];
+    private LoopWatch? _watch;
     private Generation? _generation;
     private Timer? _shutdownTimer;
     private int _running;
@@ -47,7 +53,7 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         for (int i = 0; i < Loops(generation.Settings); i++)
         {
             _loops.Add(new WorkerLoop(
-                i, generation.Settings, _ => orders.Add(() => _running--), fault => orders.Add(() => OnLoopDied(fault)), LogFault));
+                i, generation.Settings, ended => orders.Add(() => OnLoopEnded(ended)), fault => orders.Add(() => OnLoopDied(fault)), LogFault));
         }
 
         _running = _loops.Count;
@@ -67,6 +73,11 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         gone.ForEach(CloseSocket);
         CollectOldGenerations();
     }
+
+    /// <summary>Finds out whether all loops turn; those that do not are named in the log when it is asked again.</summary>
+    /// <param name="answered">Called on the main thread once all that still run have turned.</param>
+    public void AskLoops(Action answered) => (_watch ??= new LoopWatch(orders, Log)).Ask(
+        _loops.Where(loop => !loop.HasEnded).Select(loop => (loop.Index, loop.Loop)), Environment.TickCount64, answered);
 
     /// <summary>Ends with the last session, or when <c>worker_shutdown_timeout</c> is over.</summary>
     public void Quit()
@@ -124,16 +135,34 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
 
     /// <summary>
     /// An old generation without sessions holds memory the collector knows nothing of, OpenSSL's, and descriptors: it is looked for
-    /// when a new one arrives, the only time when one can have become garbage.
+    /// when a new one arrives. That stops all loops for as long as it takes to go through what lives, some hundred bytes a session; where
+    /// that is much, an old generation's share of memory is small, and it can wait for a collection that happens anyway.
     /// </summary>
-    private static void CollectOldGenerations()
+    private void CollectOldGenerations()
     {
+        long managed = GC.GetTotalMemory(forceFullCollection: false);
+        if (managed > MaxCollectedBytes)
+        {
+            return;
+        }
+
+        long start = Stopwatch.GetTimestamp();
         GC.Collect();
         GC.WaitForPendingFinalizers();
+        Log(LogLevel.Debug, string.Create(
+            CultureInfo.InvariantCulture,
+            $"memory of earlier configurations was collected in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F1} ms, {managed / 1024} kB were managed"));
         _ = Libc.malloc_trim(0);
     }
 
     private void StopLoops() => _loops.ForEach(loop => loop.Loop.Stop());
+
+    private void OnLoopEnded(WorkerLoop loop)
+    {
+        _running--;
+        loop.HasEnded = true;
+        _watch?.OnAnswer(loop.Index);
+    }
 
     private void OnLoopDied(Exception fault)
     {

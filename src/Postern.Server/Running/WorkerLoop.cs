@@ -8,7 +8,6 @@ namespace Postern.Server.Running;
 internal sealed class WorkerLoop
 {
     private readonly Dictionary<ListeningSocket, List<Listener>> _listeners = [];
-    private readonly int _index;
     private readonly int _loops;
     private readonly CpuAffinity? _affinity;
     private readonly Action<WorkerLoop> _ended;
@@ -22,7 +21,7 @@ internal sealed class WorkerLoop
     public WorkerLoop(
         int index, MainSettings settings, Action<WorkerLoop> ended, Action<Exception> fault, Action<Exception> faultOnLoop)
     {
-        _index = index;
+        Index = index;
         _loops = Service.Loops(settings);
         _affinity = settings.CpuAffinity;
         _ended = ended;
@@ -32,9 +31,15 @@ internal sealed class WorkerLoop
         Loop.FaultObserver = faultOnLoop;
     }
 
+    /// <summary>Number of the loop, from 0.</summary>
+    public int Index { get; }
+
     public EventLoop Loop { get; }
 
-    public void Start() => new Thread(Run) { IsBackground = true, Name = $"loop {_index}" }.Start();
+    /// <summary>Set on the main thread once it no longer runs.</summary>
+    public bool HasEnded { get; set; }
+
+    public void Start() => new Thread(Run) { IsBackground = true, Name = $"loop {Index}" }.Start();
 
     /// <summary>Accepts from the socket; the one it listens to already goes on with the new plan.</summary>
     public void Listen(ListeningSocket socket, ListenPlan plan, ErrorLog log) => Loop.Post(() =>
@@ -45,7 +50,7 @@ internal sealed class WorkerLoop
         }
         else if (!Loop.IsDraining)
         {
-            _listeners.Add(socket, [.. socket.DescriptorsFor(_index, _loops).Select(descriptor => Listener.Start(Loop, plan, descriptor, log))]);
+            _listeners.Add(socket, [.. socket.DescriptorsFor(Index, _loops).Select(descriptor => Listener.Start(Loop, plan, descriptor, log))]);
         }
     });
 
@@ -76,7 +81,7 @@ internal sealed class WorkerLoop
     {
         try
         {
-            _affinity?.Apply(_index);
+            _affinity?.Apply(Index);
             Loop.Run();
         }
 #pragma warning disable CA1031 // Reported and fatal: the process must not go on with a dead loop.

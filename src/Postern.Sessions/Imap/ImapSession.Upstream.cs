@@ -16,7 +16,7 @@ internal sealed partial class ImapSession
             return default;
         }
 
-        Context.Action = LogActions.SendingLogin;
+        Enter(LogActions.SendingLogin);
         if (SendQuotedLogin(upstream, credentials))
         {
             return await ReadLoginReplyAsync(upstream, buffer);
@@ -28,14 +28,14 @@ internal sealed partial class ImapSession
             return default;
         }
 
-        Context.Action = LogActions.SendingUserName;
+        Enter(LogActions.SendingUserName);
         SendLiteralUser(upstream, credentials);
         if (await ReadReplyAsync(upstream, buffer, ImapUpstreamReply.Continuation) == 0)
         {
             return default;
         }
 
-        Context.Action = LogActions.SendingPassword;
+        Enter(LogActions.SendingPassword);
         SendLiteralPassword(upstream, credentials);
         return await ReadLoginReplyAsync(upstream, buffer);
     }

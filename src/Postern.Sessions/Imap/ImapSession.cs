@@ -46,6 +46,7 @@ internal sealed partial class ImapSession : MailSession
     {
         ImapParse command = await ReadCommandAsync();
         BeginCommand(command.Consumed);
+        LogCommand(command.Command);
         switch (command.Command)
         {
             case ImapCommand.Noop:

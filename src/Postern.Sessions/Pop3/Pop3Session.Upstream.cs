@@ -21,14 +21,14 @@ internal sealed partial class Pop3Session
             return default;
         }
 
-        Context.Action = LogActions.SendingUserName;
+        Enter(LogActions.SendingUserName);
         Send(upstream, "USER "u8, credentials.Login);
         if (await ReadReplyAsync(upstream, buffer, Pop3Upstream.Reply) == 0)
         {
             return default;
         }
 
-        Context.Action = LogActions.SendingPassword;
+        Enter(LogActions.SendingPassword);
         Send(upstream, "PASS "u8, credentials.Password);
         return buffer.AsMemory(0, await ReadReplyAsync(upstream, buffer, Pop3Upstream.Reply));
     }

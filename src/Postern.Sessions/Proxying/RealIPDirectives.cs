@@ -6,7 +6,7 @@ namespace Postern.Sessions.Proxying;
 /// <summary>Directive <c>set_real_ip_from</c> (mail-proxy reference 2.5, 6.2).</summary>
 public static class RealIPDirectives
 {
-    internal static readonly Slot<IReadOnlyList<TrustedProxy>> From = new([]);
+    internal static readonly Slot<IReadOnlyList<AddressRange>> From = new([]);
 
     public static IReadOnlyList<Directive> Table { get; } =
     [
@@ -30,7 +30,7 @@ public static class RealIPDirectives
 
         foreach (AddressRange range in ranges)
         {
-            call.Scope.Append(From, new TrustedProxy(range.Address, range.PrefixBits));
+            call.Scope.Append(From, range);
         }
     }
 }

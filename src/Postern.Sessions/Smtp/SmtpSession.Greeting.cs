@@ -30,7 +30,7 @@ internal sealed partial class SmtpSession
             await DelayAsync(Server.Settings.SmtpGreetingDelay);
         }
 
-        Context.Action = LogActions.SendingGreeting;
+        Enter(LogActions.SendingGreeting);
         ScratchWriter scratch = Loop.Scratch.Reset();
         SmtpReplies.WriteGreeting(Server.ServerName, scratch);
         Client.Write(scratch.Written);
@@ -39,7 +39,7 @@ internal sealed partial class SmtpSession
     /// <summary>The client is not read meanwhile; <c>resolver_timeout</c> bounds the lookups.</summary>
     private async ValueTask ResolveAsync(ClientNameResolver names)
     {
-        Context.Action = LogActions.ResolvingClientAddress;
+        Enter(LogActions.ResolvingClientAddress);
         if (ClientAddress.Family == AddressFamilyKind.Unix)
         {
             _clientHost = ClientName.TemporarilyUnavailable;
@@ -61,7 +61,7 @@ internal sealed partial class SmtpSession
                 LogMessage(LogLevel.Error, Encoding.ASCII.GetBytes($"{Context.Client} could not be resolved ({failure.CodeText})"));
                 break;
             case { } failure:
-                Context.Action = LogActions.ResolvingClientHostname;
+                Enter(LogActions.ResolvingClientHostname);
                 LogMessage(LogLevel.Error, Encoding.ASCII.GetBytes($"\"{failure.HostName}\" could not be resolved ({failure.CodeText})"));
                 break;
         }
@@ -70,7 +70,7 @@ internal sealed partial class SmtpSession
     /// <summary>Programs that send spam do not wait for the greeting (RFC 5321 section 4.3.1): who speaks before it is turned away.</summary>
     private async ValueTask DelayAsync(TimeSpan time)
     {
-        Context.Action = LogActions.DelayPipelining;
+        Enter(LogActions.DelayPipelining);
         Deadline.Clear();
         bool present = TryFill();
         long end = Loop.Now + (long)time.TotalMilliseconds;

@@ -38,7 +38,7 @@ internal sealed partial class SmtpSession
 
     private async ValueTask<bool> SayHeloAsync(Connection upstream, byte[] buffer, string action, bool extended, byte[] name)
     {
-        Context.Action = action;
+        Enter(action);
         ScratchWriter scratch = Loop.Scratch.Reset();
         SmtpUpstream.WriteHelo(extended, name, scratch);
         upstream.Write(scratch.Written);
@@ -48,7 +48,7 @@ internal sealed partial class SmtpSession
     /// <summary>XCLIENT, and then the client's own HELO: the upstream has begun anew.</summary>
     private async ValueTask<bool> SayXClientAsync(Connection upstream, byte[] buffer, Credentials credentials)
     {
-        Context.Action = LogActions.SendingXClient;
+        Enter(LogActions.SendingXClient);
         ScratchWriter scratch = Loop.Scratch.Reset();
         SmtpUpstream.WriteXClient(
             Encoding.ASCII.GetBytes(Context.Client),
@@ -63,7 +63,7 @@ internal sealed partial class SmtpSession
 
     private async ValueTask<bool> SayAuthAsync(Connection upstream, byte[] buffer, Credentials credentials)
     {
-        Context.Action = LogActions.SendingAuth;
+        Enter(LogActions.SendingAuth);
         if (credentials.Password is null)
         {
             LogMessage(LogLevel.Error, "no password available"u8);
@@ -82,14 +82,14 @@ internal sealed partial class SmtpSession
     /// <returns>The answer to RCPT, whatever its code: a refused recipient is the client's affair, the session goes on.</returns>
     private async ValueTask<ReadOnlyMemory<byte>> ReplayAsync(Connection upstream, byte[] buffer)
     {
-        Context.Action = LogActions.SendingMailFrom;
+        Enter(LogActions.SendingMailFrom);
         SendLine(upstream, _mail);
         if (await ReadReplyAsync(upstream, buffer, ExpectOk) == 0)
         {
             return default;
         }
 
-        Context.Action = LogActions.SendingRcptTo;
+        Enter(LogActions.SendingRcptTo);
         SendLine(upstream, _rcpt);
         return buffer.AsMemory(0, await ReadReplyAsync(upstream, buffer, static reply => SmtpUpstream.Reply(reply, default)));
     }

@@ -14,6 +14,8 @@ internal sealed class MailService : IAsyncDisposable
     public const int Usr1 = 10;
     public const int Usr2 = 12;
     public const int Term = 15;
+    public const int Continue = 18;
+    public const int Stop = 19;
     public const int Winch = 28;
 
     private readonly EchoBackends _backends;
@@ -121,8 +123,14 @@ internal sealed class MailService : IAsyncDisposable
     /// <summary>Writes the configuration.</summary>
     /// <param name="main">More directives outside all blocks.</param>
     /// <param name="mail">More directives in the mail block.</param>
-    public void Configure(string mail = "", string main = "") => Folder.Write(
-        "postern.conf",
+    public void Configure(string mail = "", string main = "")
+    {
+        // In one step, as a careful administrator does: a reload must not meet half a file.
+        string fresh = Folder.Write("postern.conf.new", Compose(mail, main));
+        File.Move(fresh, Folder.File("postern.conf"), overwrite: true);
+    }
+
+    private string Compose(string mail, string main) =>
         $$"""
         {{_main}} {{main}}
         worker_processes 2;
@@ -143,7 +151,21 @@ internal sealed class MailService : IAsyncDisposable
             server { listen 127.0.0.1:{{Smtp}}; protocol smtp; }
         }
 
-        """);
+        """;
+
+    /// <summary>Reloads so often, each time with other capabilities, and waits each time until clients get them.</summary>
+    /// <param name="first">Number of the first; none may be used twice.</param>
+    /// <param name="count">How many.</param>
+    public async Task ReloadAsync(int first, int count)
+    {
+        for (int i = first; i < first + count; i++)
+        {
+            string word = string.Create(CultureInfo.InvariantCulture, $"ROUND{i}X");
+            Configure($"imap_capabilities {word};");
+            Signal(Hup);
+            await Deadline.UntilAsync(() => Capability(Imap).Contains(word, StringComparison.Ordinal), () => Log);
+        }
+    }
 
     /// <summary>A client of one of the four ports, by turns.</summary>
     public Task<SteadyClient> LogInAsync(int number = 0) => (number % 4) switch

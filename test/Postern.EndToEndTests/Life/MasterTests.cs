@@ -132,7 +132,6 @@ public sealed class MasterTests
         {
             service.Configure(string.Create(CultureInfo.InvariantCulture, $"imap_capabilities NUMBER{i};"));
             service.Signal(MailService.Hup);
-            await Task.Delay(5, TestContext.Current.CancellationToken);
         }
 
         await Deadline.UntilAsync(() => MailService.Capability(service.Imap).Contains("NUMBER99", StringComparison.Ordinal), () => service.Log);
@@ -311,25 +310,61 @@ public sealed class MasterTests
     [Fact]
     public async Task ServiceManager_StartReloadStop_HearsOfEach()
     {
-        using var folder = new TemporaryFolder();
-        using var manager = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = 10_000 };
-        manager.Bind(new UnixDomainSocketEndPoint(folder.File("notify")));
+        using var manager = new FakeServiceManager();
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, KeepForeground, manager.Environment());
+
+        await manager.HearAsync("READY=1");
+        service.Signal(MailService.Hup);
+        await manager.HearAsync("RELOADING=1\nMONOTONIC_USEC=");
+        await manager.HearAsync("READY=1");
+        service.Signal(MailService.Quit);
+        await manager.HearAsync("STOPPING=1");
+    }
+
+    [Theory]
+    [InlineData("daemon off;")]
+    [InlineData("daemon off; master_process off;")]
+    public async Task Watchdog_LoopsTurn_HearsOfItAgainAndAgain(string main)
+    {
+        using var manager = new FakeServiceManager();
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, main, manager.Environment(watchdog: TimeSpan.FromMilliseconds(400)));
+
+        for (int i = 0; i < 5; i++)
+        {
+            await manager.HearAsync("WATCHDOG=1");
+        }
+    }
+
+    [Fact]
+    public async Task Watchdog_WorkerStandsStill_SilenceUntilItGoesOn()
+    {
+        using var manager = new FakeServiceManager();
         await using EchoBackends backends = new();
         await using MailService service = await MailService.StartAsync(
-            backends, KeepForeground, new Dictionary<string, string> { ["NOTIFY_SOCKET"] = folder.File("notify") });
+            backends, KeepForeground, manager.Environment(watchdog: TimeSpan.FromMilliseconds(400)));
+        int worker = await WorkerAsync(service);
+        await manager.HearAsync("WATCHDOG=1");
 
-        Assert.Equal("READY=1", Hear());
-        service.Signal(MailService.Hup);
-        Assert.Matches("^RELOADING=1\nMONOTONIC_USEC=[0-9]+$", Hear());
-        Assert.Equal("READY=1", Hear());
-        service.Signal(MailService.Quit);
-        Assert.Equal("STOPPING=1", Hear());
-
-        string Hear()
+        MailService.Signal(worker, MailService.Stop);
+        try
         {
-            byte[] datagram = new byte[512];
-            return System.Text.Encoding.ASCII.GetString(datagram, 0, manager.Receive(datagram));
+            await service.LoggedAsync(string.Create(CultureInfo.InvariantCulture, $"[alert] {service.Master}#{service.Master}: worker process {worker} does not answer\n"));
+            manager.Forget();
+
+            // Five times as long as it may be silent at most.
+            Assert.Null(await manager.TryHearAsync(TimeSpan.FromSeconds(1)));
         }
+        finally
+        {
+            MailService.Signal(worker, MailService.Continue);
+        }
+
+        await manager.HearAsync("WATCHDOG=1");
+        await service.LoggedAsync(string.Create(CultureInfo.InvariantCulture, $"worker process {worker} answers again\n"));
+        await manager.HearAsync("WATCHDOG=1");
+        Assert.DoesNotContain("has not turned", service.Log, StringComparison.Ordinal);
     }
 
     [Fact]

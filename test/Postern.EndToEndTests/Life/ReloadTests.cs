@@ -26,11 +26,11 @@ public sealed class ReloadTests
             held.Add(await service.LogInAsync(i));
         }
 
-        await ReloadAsync(service, 0, WarmUp);
+        await service.ReloadAsync(0, WarmUp);
         int process = MailService.WorkersOf(service.Master) is [int worker] ? worker : service.Master;
         int[] processes = [.. new[] { service.Master, process }.Distinct()];
         (long Memory, int Descriptors)[] before = [.. processes.Select(Measure)];
-        await ReloadAsync(service, WarmUp, Rounds);
+        await service.ReloadAsync(WarmUp, Rounds);
         (long Memory, int Descriptors)[] after = [.. processes.Select(Measure)];
 
         for (int i = 0; i < processes.Length; i++)
@@ -91,18 +91,6 @@ public sealed class ReloadTests
         await Deadline.UntilAsync(
             () => File.Exists(other) && !File.Exists(service.PidFile) && File.ReadAllText(other) == string.Create(CultureInfo.InvariantCulture, $"{master}\n"),
             () => service.Log);
-    }
-
-    /// <summary>Each reload is waited for: a client is served by it.</summary>
-    private static async Task ReloadAsync(MailService service, int from, int count)
-    {
-        for (int i = from; i < from + count; i++)
-        {
-            string word = string.Create(CultureInfo.InvariantCulture, $"ROUND{i}X");
-            service.Configure($"imap_capabilities {word};");
-            service.Signal(MailService.Hup);
-            await Deadline.UntilAsync(() => MailService.Capability(service.Imap).Contains(word, StringComparison.Ordinal), () => service.Log);
-        }
     }
 
     /// <summary>Memory of its own, in kilobytes, and open descriptors.</summary>

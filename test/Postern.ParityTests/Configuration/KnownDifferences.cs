@@ -14,7 +14,6 @@ internal static class KnownDifferences
         ("http {}", Skipped),
         ("http { server { location / { return 200 \"}\"; } } } events {}", Skipped),
         ("events {} stream { }", "[warn] \"stream\" block is not supported, skipped in n.conf:1"),
-        ("events { debug_connection 10.0.0.1; }", "[warn] \"debug_connection\" is not supported, ignored in n.conf:1"),
         ("load_module foo.so; events {}", ""),
         ("ssl_engine foo; events {}", "[warn] \"ssl_engine\" is not supported, ignored in n.conf:1"),
 

@@ -1,6 +1,7 @@
 using System.Net;
 using Postern.Auth;
 using Postern.Logging;
+using Postern.Net;
 using Postern.Net.Resolving;
 using Postern.Net.Tls;
 using Postern.Sessions;
@@ -164,7 +165,7 @@ public sealed class MailMergeTests : ConfigurationTests
     [Fact]
     public void RealIP_Ranges_AreMasked()
     {
-        IReadOnlyList<TrustedProxy> from = Server(
+        IReadOnlyList<AddressRange> from = Server(
             "set_real_ip_from 9.9.9.9;",
             "set_real_ip_from 10.1.2.3/9; set_real_ip_from unix:; set_real_ip_from two.example;").RealIPFrom;
 

@@ -42,6 +42,12 @@ public sealed class MainSettingsTests : ConfigurationTests
     }
 
     [Fact]
+    public void DebugConnection_AddressesRangesAndNames_AreCollected() => Assert.Equal(
+        ["0A000000/8", "/0", "C0000201/32", "20010DB8000000000000000000000001/128", "C0000201/32"],
+        Settings("events { debug_connection 10.1.2.3/8; debug_connection unix:; debug_connection two.example; }")
+            .DebugConnections.Select(range => $"{Convert.ToHexString(range.Address)}/{range.PrefixBits}"));
+
+    [Fact]
     public void WorkerProcesses_Auto_IsTheProcessors() =>
         Assert.Equal(Environment.ProcessorCount, Settings("worker_processes auto; events {}").WorkerProcesses);
 
