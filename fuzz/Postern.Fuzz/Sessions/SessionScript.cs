@@ -83,7 +83,7 @@ internal sealed class SessionScript
     /// <summary>Requests of the auth server when TLS was not there yet.</summary>
     public bool AuthToldInClear { get; private set; }
 
-    /// <summary>Somebody did not read for a while, or was not connected: what he was told may be cut off.</summary>
+    /// <summary>Somebody did not read for a while, or shook hands with nobody: what he was told, or said, is not known to the last byte.</summary>
     public bool Stalled { get; private set; }
 
     /// <summary>Auth-Wait was among the words of the auth server.</summary>
@@ -251,6 +251,11 @@ internal sealed class SessionScript
         {
             Secured = true;
             _reader = ReadingDialogue.Start(_far);
+        }
+        else
+        {
+            // What the client has said with it is not known here.
+            Stalled = true;
         }
     }
 
