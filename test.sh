@@ -139,6 +139,14 @@ for project in test/*/*.csproj; do
   fi
 done
 
+step 'soak'
+# Minutes; ./soak.sh runs it as long as you like. What happens follows from the seed, so that a failure can be looked into.
+if test/Postern.Soak/bin/Release/net10.0/Postern.Soak "${POSTERN_SOAK_MINUTES:-0.35}"; then
+  passed=$((passed + 1))
+else
+  failed=$((failed + 1))
+fi
+
 step 'fuzz'
 # Seconds for all targets together; ./fuzz.sh runs one as long as you like.
 if fuzz/Postern.Fuzz/bin/Release/net10.0/Postern.Fuzz all "${POSTERN_FUZZ_SECONDS:-40}"; then

@@ -10,13 +10,18 @@ namespace Postern.Fuzz;
 /// <param name="findingsFolder">Where an input goes that the target did not bear.</param>
 internal sealed class FuzzRun(IFuzzTarget target, string corpusFolder, string findingsFolder)
 {
-    /// <summary>One input of some hundred bytes takes microseconds; this long is a loop without an end.</summary>
+    /// <summary>One input of some hundred bytes takes microseconds; so much processor time for it is a loop without an end.</summary>
     private static readonly TimeSpan _hang = TimeSpan.FromSeconds(5);
+
+    /// <summary>The machine may be busy with others, or the process stopped: an input that merely waits gets this long.</summary>
+    private static readonly TimeSpan _stall = TimeSpan.FromMinutes(2);
 
     private CoverageMap _coverage = new();
     private readonly List<byte[]> _corpus = [];
     private volatile byte[]? _running;
     private byte[]? _watched;
+    private TimeSpan _watchedFromProcessor;
+    private long _watchedFrom;
 
     /// <param name="time">How long; the corpus is read in any case.</param>
     /// <param name="seed">Of the mutations.</param>
@@ -47,6 +52,7 @@ internal sealed class FuzzRun(IFuzzTarget target, string corpusFolder, string fi
 
         int edgesOfCorpus = _coverage.Edges;
         long runs = files.Length;
+        TimeSpan processor = Environment.CpuUsage.TotalTime;
         var mutator = new Mutator(target, seed);
         long start = Stopwatch.GetTimestamp();
         while (Stopwatch.GetElapsedTime(start) < time)
@@ -66,7 +72,7 @@ internal sealed class FuzzRun(IFuzzTarget target, string corpusFolder, string fi
 
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{target.Name}: {runs} executions, {edgesOfCorpus} edges by the corpus, {_coverage.Edges} in all, {_corpus.Count} inputs, seed {seed}"));
+            $"{target.Name}: {runs} executions, {edgesOfCorpus} edges by the corpus, {_coverage.Edges} in all, {_corpus.Count} inputs, {(Environment.CpuUsage.TotalTime - processor).TotalSeconds:F0} s of processor time, seed {seed}"));
 
         if (keep)
         {
@@ -118,9 +124,15 @@ internal sealed class FuzzRun(IFuzzTarget target, string corpusFolder, string fi
     private void LookForHang()
     {
         byte[]? running = _running;
+        TimeSpan processor = Environment.CpuUsage.TotalTime;
         if (running is null || !ReferenceEquals(running, _watched))
         {
-            _watched = running;
+            (_watched, _watchedFromProcessor, _watchedFrom) = (running, processor, Stopwatch.GetTimestamp());
+            return;
+        }
+
+        if (processor - _watchedFromProcessor < _hang && Stopwatch.GetElapsedTime(_watchedFrom) < _stall)
+        {
             return;
         }
 

@@ -5,12 +5,15 @@ using SharpFuzz;
 namespace Postern.Fuzz;
 
 /// <summary>
-/// <c>Postern.Fuzz TARGET|all SECONDS [SEED] [--keep]</c>: coverage-guided fuzzing of postern's parsers, in this process. SharpFuzz counts
+/// <c>Postern.Fuzz TARGET|all SECONDS [SEED] [--keep]</c>: coverage-guided fuzzing of postern's parsers and sessions, in this process. SharpFuzz counts
 /// the branches, the loop around it is ours. With <c>all</c> the time is shared by the targets.
 /// </summary>
 internal static class Program
 {
-    private static readonly string[] _instrumented = ["Postern.Protocol.dll", "Postern.Config.dll"];
+    private static readonly string[] _instrumented = 
+    [
+        "Postern.Protocol.dll", "Postern.Config.dll", "Postern.Auth.dll", "Postern.Sessions.dll", "Postern.Net.dll", "DnsClient.dll",
+    ];
 
     private static int Main(string[] arguments)
     {
@@ -45,18 +48,22 @@ internal static class Program
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static int Run(string name, double seconds, int seed, bool keep)
     {
-        IFuzzTarget[] targets = [.. TargetList.All.Where(target => name == "all" || target.Name == name)];
+        Func<IFuzzTarget>[] targets = [.. TargetList.All.Where(target => name == "all" || target.Key == name).Select(target => target.Value)];
         if (targets.Length == 0)
         {
-            Console.Error.WriteLine($"no target \"{name}\"; there are: {string.Join(' ', TargetList.All.Select(target => target.Name))}");
+            Console.Error.WriteLine($"no target \"{name}\"; there are: {string.Join(' ', TargetList.All.Keys)}");
             return 2;
         }
 
         bool clean = true;
-        foreach (IFuzzTarget target in targets)
+        foreach (Func<IFuzzTarget> create in targets)
         {
+            // Targets run instrumented code from their constructors on.
+            _ = new CoverageMap();
+            IFuzzTarget target = create();
             var run = new FuzzRun(target, Path.GetFullPath(Path.Combine("fuzz", "corpus", target.Name)), Path.GetFullPath(Path.Combine("fuzz", "findings")));
             clean &= run.Run(TimeSpan.FromSeconds(seconds / targets.Length), seed, keep);
+            (target as IDisposable)?.Dispose();
         }
 
         return clean ? 0 : 1;

@@ -6,6 +6,7 @@ namespace Postern.Interop;
 public static unsafe partial class Libc
 {
     public const uint EPOLLIN = 0x1;
+    public const uint EPOLLPRI = 0x2;
     public const uint EPOLLOUT = 0x4;
     public const uint EPOLLERR = 0x8;
     public const uint EPOLLHUP = 0x10;

@@ -4,3 +4,4 @@ using System.Runtime.CompilerServices;
 [assembly: InternalsVisibleTo("Postern.Auth.Tests")]
 [assembly: InternalsVisibleTo("Postern.Sessions.Tests")]
 [assembly: InternalsVisibleTo("Postern.MicroBenchmarks")]
+[assembly: InternalsVisibleTo("Postern.Fuzz")]

@@ -19,7 +19,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     /// <summary>Result of <see cref="TryRead"/>: nothing there yet.</summary>
     public const int WouldBlock = -1;
 
-    private const uint ReadInterest = Libc.EPOLLIN | Libc.EPOLLRDHUP | Libc.EPOLLET;
+    private const uint ReadInterest = Libc.EPOLLIN | Libc.EPOLLPRI | Libc.EPOLLRDHUP | Libc.EPOLLET;
 
     private readonly EventLoop _loop;
 
@@ -34,6 +34,9 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     private WaitKind _waitsFor;
     private bool _mayRead;
     private bool _hangUp;
+
+    /// <summary>Urgent data has come in (MSG_OOB): from then on a short read proves nothing, recv(2) stops at the mark.</summary>
+    private bool _hasUrgent;
     private bool _endOfStream;
     private bool _outArmed;
 
@@ -234,6 +237,12 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
             _hangUp = true;
         }
 
+        if ((events & Libc.EPOLLPRI) != 0)
+        {
+            // The byte itself is nobody's, and dropped by the kernel; mail protocols do not know it.
+            _hasUrgent = true;
+        }
+
         if (HasUnsent && (events & (Libc.EPOLLOUT | Libc.EPOLLHUP | Libc.EPOLLERR)) != 0)
         {
             SendUnsent();
@@ -352,7 +361,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         int n = _loop.System.Receive(Descriptor, target, length);
         if (n > 0)
         {
-            if (n < length)
+            if (n < length && !_hasUrgent)
             {
                 // Everything that had arrived was taken. If the end had been announced before, this was the last of it.
                 _mayRead = false;

@@ -51,12 +51,12 @@ public sealed class LoadTests(MailSite site)
         int id = proxy.Program.ProcessId;
         await LoginAsync(proxy, warmUp);
         int descriptorsBefore = await SettledDescriptorsAsync(id, servers.Auth.EndPoint.Port, int.MaxValue);
-        long kilobytesBefore = KilobytesOf(id);
+        long kilobytesBefore = ProcessMemory.KilobytesOf(id);
 
         await LoginAsync(proxy, logins);
 
         int descriptors = await SettledDescriptorsAsync(id, servers.Auth.EndPoint.Port, descriptorsBefore);
-        long kilobytes = KilobytesOf(id);
+        long kilobytes = ProcessMemory.KilobytesOf(id);
         Assert.True(descriptors <= descriptorsBefore, $"{descriptors} descriptors are open, {descriptorsBefore} were before");
         Assert.True(
             kilobytes - kilobytesBefore <= allowedGrowthKilobytes,
@@ -100,12 +100,5 @@ public sealed class LoadTests(MailSite site)
             .Where(fields => fields[2].EndsWith(remote, StringComparison.Ordinal))
             .Select(fields => $"socket:[{fields[9]}]")];
         return new DirectoryInfo($"/proc/{id}/fd").EnumerateFileSystemInfos().Count(entry => entry.LinkTarget is { } target && !kept.Contains(target));
-    }
-
-    /// <summary>The proportional set size.</summary>
-    private static long KilobytesOf(int id)
-    {
-        string line = File.ReadLines($"/proc/{id}/smaps_rollup").First(line => line.StartsWith("Pss:", StringComparison.Ordinal));
-        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
     }
 }

@@ -30,7 +30,7 @@ internal sealed class ProxyPorts : IAsyncDisposable
     public static MailProxy Chosen =>
         Environment.GetEnvironmentVariable("POSTERN_E2E_PROXY") is { Length: > 0 } name ? Enum.Parse<MailProxy>(name, ignoreCase: true) : MailProxy.Postern;
 
-    public static async Task<ProxyPorts> StartAsync(string authUrl)
+    public static async Task<ProxyPorts> StartAsync(string authUrl, int workerConnections = 4096)
     {
         var folder = new TemporaryFolder();
         try
@@ -59,7 +59,7 @@ internal sealed class ProxyPorts : IAsyncDisposable
                     }
                 }
                 """;
-            ProgramUnderTest program = await ProgramUnderTest.StartAsync(Chosen, folder, mail, tls, workerConnections: 4096);
+            ProgramUnderTest program = await ProgramUnderTest.StartAsync(Chosen, folder, mail, tls, workerConnections);
             return new ProxyPorts(folder, program, certificate, startTls, tls);
         }
         catch

@@ -120,6 +120,43 @@ public sealed class ConnectionWakeUpTests : IDisposable
         Assert.Equal("abcdefghijklmnopq", dialogue.Read.TakeText());
     }
 
+    /// <summary>recv(2) stops at urgent data: neither the end nor the silence that a short read stands for otherwise.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void TryRead_UrgentDataInTheMiddle_EverythingBehindItIsRead(bool ends)
+    {
+        var (connection, socket) = _script.Accept();
+        ReadingDialogue dialogue = ReadingDialogue.Start(connection);
+        _script.Settle();
+        socket.Arrive("before");
+        socket.ArriveUrgent();
+        socket.Arrive("behind");
+        if (ends)
+        {
+            socket.ArriveEnd();
+        }
+
+        _script.Settle();
+        Assert.Equal("beforebehind", dialogue.Read.TakeText());
+        Assert.Equal(ends, dialogue.Ended);
+    }
+
+    /// <summary>The same before anybody has waited for events.</summary>
+    [Fact]
+    public void TryRead_UrgentDataBeforeRegistration_EverythingBehindItIsRead()
+    {
+        var (connection, socket) = _script.Accept();
+        socket.Arrive("before");
+        socket.ArriveUrgent();
+        socket.Arrive("behind");
+        socket.ArriveEnd();
+        ReadingDialogue dialogue = ReadingDialogue.Start(connection);
+        _script.Settle();
+        Assert.Equal("beforebehind", dialogue.Read.TakeText());
+        Assert.True(dialogue.Ended);
+    }
+
     [Fact]
     public void TryRead_LastDataTogetherWithEnd_NoConfirmingRead()
     {

@@ -18,8 +18,12 @@ internal sealed class EchoBackends : IAsyncDisposable
     private readonly List<Socket> _listeners = [];
     private Socket _auth;
 
-    public EchoBackends()
+    private readonly Func<string, string, string?>? _judge;
+
+    /// <param name="judge">The auth server's whole response to a login and a protocol; empty = it closes; null = as ever.</param>
+    public EchoBackends(Func<string, string, string?>? judge = null)
     {
+        _judge = judge;
         _ports = new Dictionary<string, int>
         {
             ["imap"] = Listen(ServeImapAsync),
@@ -150,15 +154,24 @@ internal sealed class EchoBackends : IAsyncDisposable
         while (true)
         {
             string protocol = "";
+            string login = "";
             string line;
             while ((line = await ReadLineAsync(client)).Length > 0)
             {
                 const string Header = "Auth-Protocol: ";
+                const string Login = "Auth-User: ";
                 protocol = line.StartsWith(Header, StringComparison.Ordinal) ? line[Header.Length..] : protocol;
+                login = line.StartsWith(Login, StringComparison.Ordinal) ? line[Login.Length..] : login;
             }
 
             if (protocol.Length == 0)
             {
+                return;
+            }
+
+            if (_judge?.Invoke(login, protocol) is { } response)
+            {
+                await SendAsync(client, response);
                 return;
             }
 

@@ -87,6 +87,53 @@ internal sealed class SteadyClient : IAsyncDisposable
         Blocks++;
     }
 
+    /// <summary>Sends so many bytes and compares what comes back meanwhile; the reader stops now and then, so that buffers fill.</summary>
+    public async Task StreamAsync(int bytes, int seed, CancellationToken stop)
+    {
+        Task sending = SendStreamAsync(bytes, new Random(seed), stop);
+        var expected = new Random(seed);
+        byte[] got = new byte[MaxBlock];
+        byte[] wanted = new byte[MaxBlock];
+        for (int left = bytes; left > 0;)
+        {
+            int count = Math.Min(left, MaxBlock);
+            await _stream.ReadExactlyAsync(got.AsMemory(0, count), stop);
+            expected.NextBytes(wanted);
+            if (!got.AsSpan(0, count).SequenceEqual(wanted.AsSpan(0, count)))
+            {
+                throw new InvalidDataException("other bytes came back than were sent");
+            }
+
+            left -= count;
+            if (_random.Next(256) == 0)
+            {
+                await Task.Delay(50, stop);
+            }
+        }
+
+        await sending;
+    }
+
+    /// <summary>Says the pieces, with an urgent byte (MSG_OOB) between two, and that it has no more to say.</summary>
+    /// <returns>All that comes back.</returns>
+    public async Task<byte[]> SayAllAsync(IReadOnlyList<byte[]> pieces, CancellationToken stop)
+    {
+        for (int i = 0; i < pieces.Count; i++)
+        {
+            if (i > 0)
+            {
+                _ = _socket.Send("!"u8, SocketFlags.OutOfBand);
+            }
+
+            await _stream.WriteAsync(pieces[i], stop);
+        }
+
+        _socket.Shutdown(SocketShutdown.Send);
+        using var echoed = new MemoryStream();
+        await _stream.CopyToAsync(echoed, stop);
+        return echoed.ToArray();
+    }
+
     /// <summary>Ends the talk after the block under way; throws what went wrong.</summary>
     public async Task StopAsync()
     {
@@ -116,6 +163,16 @@ internal sealed class SteadyClient : IAsyncDisposable
                 "a block to come back",
                 TimeSpan.FromSeconds(30));
             await Task.Delay(5);
+        }
+    }
+
+    private async Task SendStreamAsync(int bytes, Random content, CancellationToken stop)
+    {
+        byte[] block = new byte[MaxBlock];
+        for (int left = bytes; left > 0; left -= MaxBlock)
+        {
+            content.NextBytes(block);
+            await _stream.WriteAsync(block.AsMemory(0, Math.Min(left, MaxBlock)), stop);
         }
     }
 

@@ -13,6 +13,9 @@ namespace Postern.Net.Tests.Scripted;
 internal sealed class ScriptedSocket(ScriptedSystemCalls kernel, int descriptor)
 {
     private bool _noSpace;
+
+    /// <summary>Bytes of the inbox in front of the urgent mark; -1 = there is none.</summary>
+    private int _urgentAt = -1;
     private bool _endCarried;
 
     public int Descriptor { get; } = descriptor;
@@ -82,6 +85,15 @@ internal sealed class ScriptedSocket(ScriptedSystemCalls kernel, int descriptor)
             Inbox.Add(bytes);
             Wake(Libc.EPOLLIN);
         }
+    }
+
+    /// <summary>
+    /// A byte sent with MSG_OOB, which is not part of the stream: all that is left of it is the mark, at which recv(2) stops (tcp(7)).
+    /// </summary>
+    public void ArriveUrgent()
+    {
+        _urgentAt = Inbox.Length;
+        Wake(Libc.EPOLLPRI);
     }
 
     public void ArriveEnd()
@@ -154,6 +166,7 @@ internal sealed class ScriptedSocket(ScriptedSystemCalls kernel, int descriptor)
         }
 
         uint events = Inbox.Length > 0 || EndArrived ? Libc.EPOLLIN : 0;
+        events |= _urgentAt >= 0 ? Libc.EPOLLPRI : 0;
         events |= EndArrived ? Libc.EPOLLRDHUP : 0;
         events |= EndArrived && EndSent ? Libc.EPOLLHUP : 0;
         events |= Error != 0 ? Libc.EPOLLERR | Libc.EPOLLHUP : 0;
@@ -169,6 +182,16 @@ internal sealed class ScriptedSocket(ScriptedSystemCalls kernel, int descriptor)
         Receives++;
         if (Inbox.Length > 0)
         {
+            if (_urgentAt > 0)
+            {
+                target = target[..Math.Min(target.Length, _urgentAt)];
+                _urgentAt -= target.Length;
+            }
+            else
+            {
+                _urgentAt = -1;
+            }
+
             return Inbox.Take(target);
         }
 
