@@ -18,6 +18,9 @@ internal sealed class MasterProcess : IDisposable
     /// <summary>Time a worker has to end after TERM before it is killed (mail-proxy 1.9).</summary>
     private const long KillAfterMilliseconds = 1500;
 
+    /// <summary>After the start, before the master tidies up: whoever waits for the service comes first.</summary>
+    private const long SettleMilliseconds = 100;
+
     /// <summary>A worker that dies sooner than this is not replaced at once: a fault at start must not become a storm.</summary>
     private const long ShortLifeMilliseconds = 500;
 
@@ -41,6 +44,7 @@ internal sealed class MasterProcess : IDisposable
     private bool _isUnfit;
     private long _killAt = -1;
     private long _startAt = -1;
+    private long _settleAt = -1;
 
     private MasterProcess(Handover handover, StartMessages reading)
     {
@@ -179,7 +183,7 @@ internal sealed class MasterProcess : IDisposable
 
     private int NextTimeout()
     {
-        long next = new[] { _killAt, _startAt, _watchdog.Next }.Where(time => time >= 0).DefaultIfEmpty(-1).Min();
+        long next = new[] { _killAt, _startAt, _settleAt, _watchdog.Next }.Where(time => time >= 0).DefaultIfEmpty(-1).Min();
         return OrderQueue.TimeoutUntil(next);
     }
 
@@ -190,6 +194,12 @@ internal sealed class MasterProcess : IDisposable
         {
             _workers.ForEach(worker => _ = Libc.kill(worker.Id, Libc.SIGKILL));
             _killAt = now + KillAfterMilliseconds;
+        }
+
+        if (_settleAt >= 0 && now >= _settleAt)
+        {
+            _settleAt = -1;
+            Settle();
         }
 
         if (_startAt >= 0 && now >= _startAt)
@@ -416,8 +426,16 @@ internal sealed class MasterProcess : IDisposable
             }
 
             ServiceManager.Ready();
-            StartUpPages.Release();
+            _settleAt = Environment.TickCount64 + SettleMilliseconds;
         }
+    }
+
+    /// <summary>Gives back what only the start needed: garbage, and pages of code.</summary>
+    private static void Settle()
+    {
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        _ = Libc.malloc_trim(0);
+        StartUpPages.Release();
     }
 
     /// <summary>A new configuration is in force: for the worker, or for a new one if it changes what a worker is.</summary>

@@ -78,13 +78,15 @@ internal sealed class WorkerProcess : IDisposable
         _ = _inbox.Channel.Send(ChannelMessage.Serving);
         while (_service.IsRunning)
         {
-            _orders.WaitAndRun([_signals.Descriptor, _inbox.Channel.IsClosed ? -1 : _inbox.Channel.Descriptor]);
+            _orders.WaitAndRun(
+                [_signals.Descriptor, _inbox.Channel.IsClosed ? -1 : _inbox.Channel.Descriptor], OrderQueue.TimeoutUntil(_service.Next));
             while (_signals.TryRead(out ReceivedSignal signal))
             {
                 Obey(signal);
             }
 
             Hear();
+            _service.ObeyClock();
         }
 
         if (_service.IsQuitting)

@@ -191,12 +191,13 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         var watchdog = Watchdog.OfThisProcess();
         while (service.IsRunning)
         {
-            orders.WaitAndRun([signals.Descriptor], OrderQueue.TimeoutUntil(watchdog.Next));
+            orders.WaitAndRun([signals.Descriptor], OrderQueue.TimeoutUntil(Earlier(watchdog.Next, service.Next)));
             while (signals.TryRead(out ReceivedSignal signal))
             {
                 Obey(signal, service, upgrade, commandLine);
             }
 
+            service.ObeyClock();
             if (watchdog.IsDue(Environment.TickCount64))
             {
                 service.AskLoops(ServiceManager.Alive);
@@ -206,6 +207,9 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         Finish(service, upgrade.PidFile(service.Generation.Settings.PidFile));
         return service.Status;
     }
+
+    /// <summary>The earlier of two times, of which -1 never comes.</summary>
+    private static long Earlier(long one, long other) => one < 0 ? other : other < 0 ? one : Math.Min(one, other);
 
     private bool TryWritePidFile(MainSettings settings)
     {

@@ -15,10 +15,13 @@ namespace Postern.Server.Running;
 /// <param name="sockets">Owned by this object from now on.</param>
 internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDisposable
 {
-    /// <summary>Managed memory up to which <see cref="CollectOldGenerations"/> is worth its pause, in bytes.</summary>
+    /// <summary>Managed memory up to which a collection of everything is worth its pause, in bytes.</summary>
     private const long MaxCollectedBytes = 64 * 1024 * 1024;
 
     private readonly List<WorkerLoop> _loops = [];
+    private readonly QuietMoment _quiet = new();
+    private volatile bool _isWatching;
+    private bool _isNoticed;
     private LoopWatch? _watch;
     private Generation? _generation;
     private Timer? _shutdownTimer;
@@ -57,6 +60,11 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         }
 
         _running = _loops.Count;
+        _isWatching = true;
+        CollectionNotice.Place(this);
+
+        // Reading the configuration was a rush, too.
+        _quiet.OnCollection(Environment.TickCount64, GC.GetTotalAllocatedBytes());
         ListenWithCurrentPlans();
         _loops.ForEach(loop => loop.Start());
     }
@@ -78,6 +86,18 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
     /// <param name="answered">Called on the main thread once all that still run have turned.</param>
     public void AskLoops(Action answered) => (_watch ??= new LoopWatch(orders, Log)).Ask(
         _loops.Where(loop => !loop.HasEnded).Select(loop => (loop.Index, loop.Loop)), Environment.TickCount64, answered);
+
+    /// <summary>When <see cref="ObeyClock"/> has something to do, in milliseconds of <see cref="Environment.TickCount64"/>; -1 = never.</summary>
+    public long Next => _quiet.Next;
+
+    /// <summary>What is to be done at a certain time. On the main thread.</summary>
+    public void ObeyClock()
+    {
+        if (_quiet.HasCome(Environment.TickCount64, GC.GetTotalAllocatedBytes()) && GC.GetTotalMemory(forceFullCollection: false) <= MaxCollectedBytes)
+        {
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        }
+    }
 
     /// <summary>Ends with the last session, or when <c>worker_shutdown_timeout</c> is over.</summary>
     public void Quit()
@@ -128,6 +148,7 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
 
     public void Dispose()
     {
+        _isWatching = false;
         _shutdownTimer?.Dispose();
         sockets.Dispose();
         _generation?.Dispose();
@@ -153,6 +174,20 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
             CultureInfo.InvariantCulture,
             $"memory of earlier configurations was collected in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F1} ms, {managed / 1024} kB were managed"));
         _ = Libc.malloc_trim(0);
+    }
+
+    /// <summary>On the finalizer's thread.</summary>
+    private void OnCollection()
+    {
+        if (!Volatile.Read(ref _isNoticed))
+        {
+            Volatile.Write(ref _isNoticed, true);
+            orders.Add(() =>
+            {
+                Volatile.Write(ref _isNoticed, false);
+                _quiet.OnCollection(Environment.TickCount64, GC.GetTotalAllocatedBytes());
+            });
+        }
     }
 
     private void StopLoops() => _loops.ForEach(loop => loop.Loop.Stop());
@@ -198,4 +233,19 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
 
     /// <summary>The type and place say what went wrong; the message could repeat a client's bytes.</summary>
     private void LogFault(Exception fault) => Log(LogLevel.Alert, $"connection failed: {fault.GetType().Name} {fault.StackTrace?.Trim().Split('\n')[0]}");
+
+    /// <summary>Garbage by which the collector tells that it has run: at its end each leaves another.</summary>
+    private sealed class CollectionNotice(Service service)
+    {
+        ~CollectionNotice()
+        {
+            if (service._isWatching && !Environment.HasShutdownStarted)
+            {
+                service.OnCollection();
+                Place(service);
+            }
+        }
+
+        public static void Place(Service service) => _ = new CollectionNotice(service);
+    }
 }
