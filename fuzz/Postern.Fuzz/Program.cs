@@ -10,7 +10,7 @@ namespace Postern.Fuzz;
 /// </summary>
 internal static class Program
 {
-    private static readonly string[] _instrumented = 
+    private static readonly string[] _instrumented =
     [
         "Postern.Protocol.dll", "Postern.Config.dll", "Postern.Auth.dll", "Postern.Sessions.dll", "Postern.Net.dll", "DnsClient.dll",
     ];

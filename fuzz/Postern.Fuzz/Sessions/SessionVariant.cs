@@ -51,6 +51,6 @@ internal readonly record struct SessionVariant(byte First, byte Second)
         ProxySmtpAuth = ProxySmtpAuth,
         ProxyProtocol = OutgoingProxyProtocol,
         XClient = XClient,
-        RealIPFrom = [new TrustedProxy([192, 0, 2, 55], 32)],
+        RealIPFrom = [new AddressRange([192, 0, 2, 55], 32)],
     };
 }
