@@ -8,6 +8,9 @@ public static unsafe partial class Libc
     /// <summary>A segment that is mapped (elf(5), <c>p_type</c>).</summary>
     public const uint PT_LOAD = 1;
 
+    /// <summary>A segment with code (elf(5), <c>p_flags</c>).</summary>
+    public const uint PF_X = 1;
+
     /// <summary>A segment that is written to (elf(5), <c>p_flags</c>).</summary>
     public const uint PF_W = 2;
 
