@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Postern.Interop;
 
-/// <summary>Processes: posix_spawn(3), execve(2), waitpid(2), credentials(7), prctl(2), sched_setaffinity(2).</summary>
+/// <summary>Processes: posix_spawn(3), waitpid(2), credentials(7), prctl(2), sched_setaffinity(2).</summary>
 public static unsafe partial class Libc
 {
     /// <summary>More than <c>sizeof(posix_spawnattr_t)</c> and <c>sizeof(posix_spawn_file_actions_t)</c> of glibc (336 and 80), in bytes.</summary>
@@ -48,10 +48,6 @@ public static unsafe partial class Libc
 
     [LibraryImport(Library)]
     public static partial int posix_spawn_file_actions_destroy(byte* actions);
-
-    /// <summary>Returns only if it failed.</summary>
-    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int execve(string path, byte** arguments, byte** environment);
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int waitpid(int pid, int* status, int options);

@@ -5,9 +5,8 @@ namespace Postern.Net;
 /// <summary>One mapping of this process's memory, a line of proc_pid_maps(5).</summary>
 /// <param name="Start">Its first address.</param>
 /// <param name="End">The address behind it.</param>
-/// <param name="Rights"><c>r-xp</c> and the like.</param>
 /// <param name="Name">Path of the mapped file, or <c>[heap]</c> and the like; empty = anonymous.</param>
-public readonly record struct MemoryMapping(long Start, long End, string Rights, string Name)
+internal readonly record struct MemoryMapping(long Start, long End, string Name)
 {
     /// <summary>All mappings, by ascending address; none where there is no proc(5).</summary>
     public static IEnumerable<MemoryMapping> OfThisProcess()
@@ -22,7 +21,7 @@ public readonly record struct MemoryMapping(long Start, long End, string Rights,
         const int Fields = 6;
         string[] fields = line.Split(' ', Fields, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         string[] range = fields[0].Split('-');
-        return new MemoryMapping(Address(range[0]), Address(range[1]), fields[1], fields.Length == Fields ? fields[Fields - 1] : "");
+        return new MemoryMapping(Address(range[0]), Address(range[1]), fields.Length == Fields ? fields[Fields - 1] : "");
     }
 
     /// <summary>Addresses of the kernel's half (<c>[vsyscall]</c>) become negative.</summary>

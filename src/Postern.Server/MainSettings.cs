@@ -26,6 +26,9 @@ public sealed record MainSettings
     /// <summary>Absolute path of the pid file; empty = none (<c>postern demo</c>).</summary>
     public required string PidFile { get; init; }
 
+    /// <summary><c>lock_file</c>, absolute. Nothing is locked; but that a reload does not change it is said, as nginx does.</summary>
+    public string LockFile { get; init; } = "";
+
     public required IReadOnlyList<ErrorLogSettings> ErrorLogs { get; init; }
 
     /// <summary><c>debug_connection</c>: clients whose sessions are logged at every level.</summary>

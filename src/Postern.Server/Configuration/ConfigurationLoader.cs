@@ -64,6 +64,7 @@ public static class ConfigurationLoader
             Daemon = main.GetOwn(MainDirectives.Daemon),
             MasterProcess = main.GetOwn(MainDirectives.MasterProcess),
             PidFile = environment.UnderPrefix(main.GetOwn(MainDirectives.PidFile) ?? DefaultPaths.PidFile),
+            LockFile = environment.UnderPrefix(main.GetOwn(MainDirectives.LockFile) ?? DefaultPaths.LockFile),
             ErrorLogs = ErrorLogDirective.WithDefault(
                 main.GetOwn(ErrorLogDirective.MainLogs), source.ErrorLog ?? DefaultPaths.ErrorLog, environment),
             WorkerShutdownTimeout = main.GetOwn(MainDirectives.WorkerShutdownTimeout),

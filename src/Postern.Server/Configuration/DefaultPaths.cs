@@ -13,6 +13,9 @@ public static class DefaultPaths
     /// <summary><c>-c</c>, relative to the prefix.</summary>
     public static string ConfigFile { get; } = Chosen("Postern.ConfPath") ?? "conf/postern.conf";
 
+    /// <summary>Directive <c>lock_file</c>, relative to the prefix; there is no such file.</summary>
+    public const string LockFile = "logs/nginx.lock";
+
     /// <summary>Directive <c>pid</c>, relative to the prefix.</summary>
     public static string PidFile { get; } = Chosen("Postern.PidPath") ?? "logs/postern.pid";
 

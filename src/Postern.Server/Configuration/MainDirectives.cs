@@ -27,7 +27,7 @@ internal static class MainDirectives
     private static readonly Slot<string?> _sslEngine = new(null);
 
     // Knobs of parts that are built differently here; the configuration may turn them, docs/parity.md lists them.
-    private static readonly Slot<string?> _lockFile = new(null);
+    public static readonly Slot<string?> LockFile = new(null);
     private static readonly Slot<TimeSpan> _timerResolution = new(TimeSpan.Zero);
     private static readonly Slot<int?> _debugPoints = new(null);
     private static readonly Slot<bool> _pcreJit = new(false);
@@ -46,7 +46,7 @@ internal static class MainDirectives
         Directive.Flag("daemon", ConfigContexts.Main, Daemon),
         Directive.Flag("master_process", ConfigContexts.Main, MasterProcess),
         Directive.Text("pid", ConfigContexts.Main, PidFile),
-        Directive.Text("lock_file", ConfigContexts.Main, _lockFile),
+        Directive.Text("lock_file", ConfigContexts.Main, LockFile),
         Directive.Custom("env", ConfigContexts.Main, 1, 1, ReadEnv),
         Directive.Custom("load_module", ConfigContexts.Main, 1, 1, ReadLoadModule),
         Directive.Milliseconds("timer_resolution", ConfigContexts.Main, _timerResolution),

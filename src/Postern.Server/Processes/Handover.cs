@@ -12,10 +12,13 @@ namespace Postern.Server.Processes;
 /// </summary>
 internal sealed class Handover : IDisposable
 {
-    private const int FileVersion = 1;
+    private const int FileVersion = 2;
 
     /// <summary>Absolute path of the pid file; empty = none.</summary>
     public required string PidFile { get; init; }
+
+    /// <summary><c>lock_file</c> of the start: reloads do not change it.</summary>
+    public required string LockFile { get; init; }
 
     /// <summary>The worker's user, for initgroups(3).</summary>
     public required string User { get; init; }
@@ -62,6 +65,7 @@ internal sealed class Handover : IDisposable
         var handover = new Handover
         {
             PidFile = settings.PidFile,
+            LockFile = settings.LockFile,
             User = user,
             UserId = userId,
             GroupId = groupId,
@@ -189,6 +193,7 @@ internal sealed class Handover : IDisposable
     {
         writer.Write(FileVersion);
         writer.Write(PidFile);
+        writer.Write(LockFile);
         writer.Write(User);
         writer.Write(UserId);
         writer.Write(GroupId);
@@ -225,6 +230,7 @@ internal sealed class Handover : IDisposable
         return new Handover
         {
             PidFile = reader.ReadString(),
+            LockFile = reader.ReadString(),
             User = reader.ReadString(),
             UserId = reader.ReadUInt32(),
             GroupId = reader.ReadUInt32(),

@@ -30,7 +30,18 @@ internal static class LoaderProcess
             Send(inbox.Channel, ConfigLog.LevelOf(message), ConfigLog.TextOf(message));
         }
 
-        return result.Settings is { } settings && TryHandOver(settings, files, current, inbox.Channel) ? 0 : 1;
+        if (result.Settings is not { } settings)
+        {
+            return 1;
+        }
+
+        if (settings.LockFile != current.LockFile)
+        {
+            Send(inbox.Channel, LogLevel.Emerg, ConfigLog.LockFileChanged);
+            settings = settings with { LockFile = current.LockFile };
+        }
+
+        return TryHandOver(settings, files, current, inbox.Channel) ? 0 : 1;
     }
 
     /// <summary>Opens logs and sockets.</summary>

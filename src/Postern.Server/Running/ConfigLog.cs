@@ -6,6 +6,9 @@ namespace Postern.Server.Running;
 /// <summary>What is said about a configuration, as lines of its log.</summary>
 internal static class ConfigLog
 {
+    /// <summary>nginx's words at a reload with another <c>lock_file</c>, at level emerg although the reload goes on.</summary>
+    public const string LockFileChanged = "\"lock_file\" could not be changed, ignored";
+
     public static LogLevel LevelOf(ConfigMessage message) => message.Severity switch
     {
         ConfigSeverity.Notice => LogLevel.Notice,

@@ -354,12 +354,19 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         Log(LogLevel.Notice, "reconfiguring");
         ConfigurationResult result = ConfigurationLoader.Load(commandLine.ToSource());
         LogConfiguration(result.AllMessages);
-        if (result.Settings is null)
+        if (result.Settings is not { } settings)
         {
             return;
         }
 
-        Generation? next = Generation.TryBuild(result.Settings, _logFiles, observer, out List<ConfigMessage> faults);
+        string lockFile = service.Generation.Settings.LockFile;
+        if (settings.LockFile != lockFile)
+        {
+            Log(LogLevel.Emerg, ConfigLog.LockFileChanged);
+            settings = settings with { LockFile = lockFile };
+        }
+
+        Generation? next = Generation.TryBuild(settings, _logFiles, observer, out List<ConfigMessage> faults);
         if (next is null)
         {
             faults.ForEach(fault => Log(LogLevel.Emerg, fault.Text));

@@ -93,6 +93,25 @@ public sealed class ReloadTests
             () => service.Log);
     }
 
+    [Theory]
+    [InlineData(Alone)]
+    [InlineData(Master)]
+    public async Task Hup_AnotherLockFile_IsSaidAndIgnored(string main)
+    {
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, main);
+
+        service.Configure(main: "lock_file /nonexistent/lock;");
+        service.Signal(MailService.Hup);
+        await service.LoggedAsync("[emerg] ");
+        await service.LoggedAsync("\"lock_file\" could not be changed, ignored");
+        service.Signal(MailService.Hup);
+        await service.LoggedAsync("\"lock_file\" could not be changed, ignored", 2);
+
+        await using SteadyClient client = await service.LogInAsync();
+        await client.ExchangeAsync(TestContext.Current.CancellationToken);
+    }
+
     /// <summary>Memory of its own, in kilobytes, and open descriptors.</summary>
     private static (long Memory, int Descriptors) Measure(int process)
     {
