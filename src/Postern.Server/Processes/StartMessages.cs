@@ -9,7 +9,8 @@ namespace Postern.Server.Processes;
 /// </summary>
 /// <param name="said">Lines that have been said, as <see cref="ConfigLog.TextOf"/>.</param>
 /// <param name="say">Says, and logs, one.</param>
-internal sealed class StartMessages(IEnumerable<string> said, Action<LogLevel, string> say)
+/// <param name="end">Gives up what only the start needed: its log, and what was read.</param>
+internal sealed class StartMessages(IEnumerable<string> said, Action<LogLevel, string> say, Action end)
 {
     private readonly List<string> _said = [.. said];
 
@@ -23,5 +24,9 @@ internal sealed class StartMessages(IEnumerable<string> said, Action<LogLevel, s
     }
 
     /// <summary>Clients are served: nobody reads standard error any more.</summary>
-    public void End() => _said.Clear();
+    public void End()
+    {
+        _said.Clear();
+        end();
+    }
 }

@@ -98,17 +98,12 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
     private int RunMaster(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)
     {
         using var logs = new ErrorLogSet(TimeProvider.System, _logFiles);
-        if (logs.TryOpen(settings.ErrorLogs, out ErrorLog? log, out string? error))
+        if (!TryOpenLog(logs, settings))
         {
-            _log = log;
-            LogConfiguration(messages);
-        }
-        else
-        {
-            ReportStart(error, true);
             return 1;
         }
 
+        LogConfiguration(messages);
         var sockets = new ListeningSockets();
         sockets.Inherit(InheritedSockets.Take());
         Handover? handover = LoaderProcess.Prepare(settings, Recorded, sockets, (level, text) => ReportStart(text, level == LogLevel.Emerg));
@@ -133,6 +128,13 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             {
                 streams.Error($"{MessagePrefix}[{(level == LogLevel.Error ? "error" : "warn")}] {text}");
             }
+        },
+        () =>
+        {
+            // The master has descriptors of its own: a log that is rotated away must not be held open here.
+            _log = ErrorLog.None;
+            logs.Dispose();
+            Recorded.Dispose();
         });
         if (MasterProcess.Run(handover, reading) is int status)
         {
@@ -143,17 +145,34 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         return 1;
     }
 
+    /// <summary>The log of the start. Opened here so that no variable of the caller, who stays as long as the master, keeps it from being closed.</summary>
+    private bool TryOpenLog(ErrorLogSet logs, MainSettings settings)
+    {
+        if (logs.TryOpen(settings.ErrorLogs, out ErrorLog? log, out string? error))
+        {
+            _log = log;
+            return true;
+        }
+
+        ReportStart(error, true);
+        return false;
+    }
+
     /// <summary>
     /// The worker could not use its configuration. What is wrong with a file shows best to whoever may read it.
     /// </summary>
     /// <param name="faults">What the worker said.</param>
     private void Explain(List<string> faults, CommandLine commandLine)
     {
+        // Not from the disk again: a named pipe has nothing more to give.
+        ConfigFiles.Current = Recorded;
         string[] found = [.. ConfigurationLoader.Load(commandLine.ToSource()).AllMessages.Where(message => message.IsError).Select(ConfigLog.TextOf)];
         foreach (string fault in found.Length > 0 ? found : faults.DefaultIfEmpty("the worker process cannot serve, its log says why"))
         {
             ReportStart(fault, true);
         }
+
+        Recorded.Dispose();
     }
 
     private int RunAlone(MainSettings settings, IReadOnlyList<ConfigMessage> messages, CommandLine commandLine)

@@ -101,6 +101,24 @@ public sealed class StartTests
         Assert.Single(MailService.WorkersOf(service.Master));
     }
 
+    [Theory]
+    [InlineData(Detached)]
+    [InlineData(Foreground)]
+    public async Task Usr1_AfterARotation_NobodyHoldsTheOldLog(string main)
+    {
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, main);
+        await Deadline.UntilAsync(() => MailService.WorkersOf(service.Master).Count == 1, () => service.Log);
+        string old = service.LogFile + ".1";
+        File.Move(service.LogFile, old);
+        service.Signal(MailService.Usr1);
+
+        int[] processes = [service.Master, .. MailService.WorkersOf(service.Master)];
+        await Deadline.UntilAsync(
+            () => !processes.SelectMany(process => Directory.GetFiles($"/proc/{process}/fd")).Any(file => File.ResolveLinkTarget(file, false)?.FullName == old),
+            () => "the old log is still open");
+    }
+
     private static Task<(int ExitCode, string Output)> RunAsync(
         TemporaryFolder folder, int port, string main, string key, string mail, string? certificate = null)
     {
