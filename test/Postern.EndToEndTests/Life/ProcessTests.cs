@@ -124,6 +124,20 @@ public sealed class ProcessTests
         service.Signal(MailService.Hup);
         await Deadline.UntilAsync(() => File.Exists(path), () => service.Log);
 
+        // The file is there before the master knows of it; a greeting comes after.
+        using (var client = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified))
+        {
+            byte[] greeting = new byte[64];
+            int length = await Deadline.WithinAsync(
+                async stop =>
+                {
+                    await client.ConnectAsync(new System.Net.Sockets.UnixDomainSocketEndPoint(path), stop);
+                    return await client.ReceiveAsync(greeting, stop);
+                },
+                "a greeting on the unix socket");
+            Assert.True(length > 0);
+        }
+
         Assert.Equal((UnixFileMode)0b110_110_110, File.GetUnixFileMode(path));
         service.Signal(MailService.Term);
         await Deadline.UntilAsync(() => !MailService.IsRunning(master), () => service.Log);
