@@ -435,6 +435,7 @@ internal sealed class MasterProcess : IDisposable
     {
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         _ = Libc.malloc_trim(0);
+        StartUpPages.Prepare();
         StartUpPages.Release();
     }
 

@@ -61,6 +61,7 @@ internal sealed class WorkerProcess : IDisposable
 
         // Before a byte of the configuration is read: no fault in what follows can cost more than this worker.
         first.Limits.Raise(Alert);
+        StartUpPages.Prepare();
         if (WorkerUser.Become(first.User, first.UserId, first.GroupId) is { } fault)
         {
             Log(LogLevel.Emerg, fault);

@@ -201,6 +201,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
         LogStart();
         using var writer = LogWriter.Start();
+        StartUpPages.Prepare();
         StartUpPages.Release();
         service.Start(first);
         Started?.Invoke();

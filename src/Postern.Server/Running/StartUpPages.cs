@@ -10,33 +10,88 @@ namespace Postern.Server.Running;
 /// </summary>
 internal static unsafe class StartUpPages
 {
+    /// <summary>proc_pid_pagemap(5): the page is the file's, nobody has written to it.</summary>
+    private const ulong IsFilePage = 1UL << 61;
+
+    /// <summary>Entries of the page map read at once: 1 MiB of memory.</summary>
+    private const int EntriesAtOnce = 256;
+
+    private static int _pageMap = -1;
+
     /// <summary>
-    /// Gives mapped code, and the libraries' constants, back to the kernel (madvise(2), MADV_DONTNEED). They stay in the page cache; what is used again is
-    /// mapped again, some 64 KiB at a time.
+    /// Opens the process's page map, which a process that has given up its privileges may not; <see cref="Release()"/> closes it.
     /// </summary>
-    public static void Release() => _ = Libc.dl_iterate_phdr(&Release, null);
+    public static void Prepare() => _pageMap = Libc.open("/proc/self/pagemap", Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
+
+    /// <summary>
+    /// Gives mapped code and constants back to the kernel (madvise(2), MADV_DONTNEED). They stay in the page cache; what is used again is
+    /// mapped again, some 64 KiB at a time. Without a page map the program's own constants stay.
+    /// </summary>
+    public static void Release()
+    {
+        _ = Libc.dl_iterate_phdr(&Release, null);
+        if (_pageMap >= 0)
+        {
+            _ = Libc.close(_pageMap);
+            _pageMap = -1;
+        }
+    }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int Release(LoadedObject* loaded, nuint size, void* data)
     {
-        // The runtime keeps values of its own among the program's constants, which it writes once, at its start: those must stay.
         bool isProgram = *loaded->Name == 0;
         long page = Environment.SystemPageSize;
         for (int i = 0; i < loaded->HeaderCount; i++)
         {
             ProgramHeader* header = loaded->Headers + i;
-
-            // What is never written to, not even by relocation, the file has just as it is.
-            if (header->Type == Libc.PT_LOAD && (header->Flags & Libc.PF_W) == 0 && (!isProgram || (header->Flags & Libc.PF_X) != 0))
+            if (header->Type != Libc.PT_LOAD || (header->Flags & Libc.PF_W) != 0)
             {
-                nint start = (nint)((loaded->Base + header->VirtualAddress) / page * page);
-                nint end = (nint)((loaded->Base + header->VirtualAddress + header->MemoryBytes + page - 1) / page * page);
+                continue;
+            }
 
-                // Advice: if the kernel does not take it, the pages stay.
-                _ = Libc.madvise((void*)start, (nuint)(end - start), Libc.MADV_DONTNEED);
+            long first = (long)(loaded->Base + header->VirtualAddress);
+            long start = first / page * page;
+            long end = (first + (long)header->MemoryBytes + page - 1) / page * page;
+            if (!isProgram || (header->Flags & Libc.PF_X) != 0)
+            {
+                // What is never written to, not even by relocation, the file has just as it is.
+                Release(start, end);
+            }
+            else
+            {
+                // The runtime keeps values of its own among the program's constants, which it writes once, at its start: those must stay.
+                ReleaseUnwritten(start, end, page);
             }
         }
 
         return 0;
     }
+
+    /// <summary>Gives back those pages that are still the file's.</summary>
+    private static void ReleaseUnwritten(long start, long end, long page)
+    {
+        ulong* entries = stackalloc ulong[EntriesAtOnce];
+        for (long from = start; _pageMap >= 0 && from < end; from += EntriesAtOnce * page)
+        {
+            nuint bytes = (nuint)(Math.Min(EntriesAtOnce, (end - from) / page) * sizeof(ulong));
+            nint count = Libc.pread(_pageMap, (byte*)entries, bytes, from / page * sizeof(ulong)) / sizeof(ulong);
+            for (int first = 0, next; first < count; first = next + 1)
+            {
+                next = first;
+                while (next < count && (entries[next] & IsFilePage) != 0)
+                {
+                    next++;
+                }
+
+                if (next > first)
+                {
+                    Release(from + (first * page), from + (next * page));
+                }
+            }
+        }
+    }
+
+    /// <summary>Advice: if the kernel does not take it, the pages stay.</summary>
+    private static void Release(long start, long end) => _ = Libc.madvise((void*)start, (nuint)(end - start), Libc.MADV_DONTNEED);
 }
