@@ -34,8 +34,12 @@ public static unsafe partial class Libcrypto
     public static partial nint OpenSSL_version(int type);
 
     [LibraryImport(Library)]
-    [SuppressGCTransition] // touches only this thread's queue; called before every TLS operation
+    [SuppressGCTransition] // touches only this thread's queue
     public static partial void ERR_clear_error();
+
+    [LibraryImport(Library)]
+    [SuppressGCTransition] // as above; called before every TLS operation
+    public static partial nuint ERR_peek_error();
 
     [LibraryImport(Library)]
     public static partial nuint ERR_peek_last_error();

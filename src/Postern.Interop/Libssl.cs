@@ -155,6 +155,10 @@ public static unsafe partial class Libssl
     public static partial int SSL_write(nint ssl, byte* buffer, int length);
 
     [LibraryImport(Library)]
+    [SuppressGCTransition] // looks at two fields; called after every read
+    public static partial int SSL_has_pending(nint ssl);
+
+    [LibraryImport(Library)]
     public static partial int SSL_shutdown(nint ssl);
 
     [LibraryImport(Library)]
@@ -193,6 +197,9 @@ public static unsafe partial class Libssl
 
     [LibraryImport(Library)]
     public static partial ulong SSL_get_options(nint ssl);
+
+    [LibraryImport(Library)]
+    public static partial ulong SSL_set_options(nint ssl, ulong options);
 
     [LibraryImport(Library)]
     public static partial ulong SSL_clear_options(nint ssl, ulong options);

@@ -215,6 +215,12 @@ public sealed unsafe partial class Connection
             }
 
             got += n;
+            if (!MayReadOn)
+            {
+                total += got;
+                _tlsMore = false;
+                return TlsReadResult.NeedInput;
+            }
         }
 
         // Cannot happen with what one recv(2) brings; if it did, the rest stays in OpenSSL and is fetched by the next read.
@@ -222,6 +228,12 @@ public sealed unsafe partial class Connection
         _tlsMore = true;
         return TlsReadResult.NeedInput;
     }
+
+    /// <summary>
+    /// Whether another SSL_read may yield something without new input: it costs a buffer of OpenSSL's to find out that it does not. All
+    /// that was received was handed over, and without read-ahead OpenSSL takes no record before it is wanted.
+    /// </summary>
+    private bool MayReadOn => TlsTransfer.Current.InLength > 0 || Libssl.SSL_has_pending(_ssl) == 1;
 
     private int TlsRead(byte* target, int capacity)
     {
@@ -254,7 +266,7 @@ public sealed unsafe partial class Connection
             KeepRestOfTransfer();
             if (read > 0)
             {
-                _tlsMore = true;
+                _tlsMore = MayReadOn;
                 return read;
             }
 
@@ -271,7 +283,9 @@ public sealed unsafe partial class Connection
         if (_cipher is null)
         {
             SetTransfer(null, 0);
-            return SslRead(target, capacity, out result);
+            int more = SslRead(target, capacity, out result);
+            _tlsMore &= MayReadOn;
+            return more;
         }
 
         fixed (byte* pointer = _cipher)
@@ -279,7 +293,7 @@ public sealed unsafe partial class Connection
             SetTransfer(pointer + _cipherStart, _cipherEnd - _cipherStart);
             int n = SslRead(target, capacity, out result);
             _cipherStart = _cipherEnd - TlsTransfer.Current.InLength;
-            _tlsMore = n > 0;
+            _tlsMore = n > 0 && MayReadOn;
             if (_cipherStart == _cipherEnd)
             {
                 ArrayPool<byte>.Shared.Return(_cipher);
@@ -300,7 +314,7 @@ public sealed unsafe partial class Connection
         result = TlsReadResult.NeedInput;
         while (true)
         {
-            Libcrypto.ERR_clear_error();
+            OpenSslErrors.Clear();
             int n = Libssl.SSL_read(_ssl, target, capacity);
             TakeOutput();
             if (n > 0)
@@ -342,7 +356,7 @@ public sealed unsafe partial class Connection
             }
 
             SetTransfer(null, 0);
-            Libcrypto.ERR_clear_error();
+            OpenSslErrors.Clear();
             int n = Libssl.SSL_write(_ssl, data, Math.Min(length, RecordBytes));
             TakeOutput();
             if (n <= 0)
@@ -371,15 +385,18 @@ public sealed unsafe partial class Connection
         SetTransfer(buffers.In, received);
         while (true)
         {
-            Libcrypto.ERR_clear_error();
+            OpenSslErrors.Clear();
             int r = Libssl.SSL_do_handshake(_ssl);
             TakeOutput();
             if (r == 1)
             {
                 // The client's first command may have come in the same flight as its Finished: no event will tell.
                 KeepRestOfTransfer();
-                _tlsMore = true;
+                _tlsMore = MayReadOn;
                 _tlsEstablished = true;
+
+                // From here on passwords pass through, until the relay begins. During the handshake OpenSSL would wipe 17 KB after each message.
+                Libssl.SSL_set_options(_ssl, Libssl.SSL_OP_CLEANSE_PLAINTEXT);
                 return HandshakeOutcome.Completed;
             }
 
@@ -421,7 +438,7 @@ public sealed unsafe partial class Connection
         }
 
         SetTransfer(null, 0);
-        Libcrypto.ERR_clear_error();
+        OpenSslErrors.Clear();
         int r = Libssl.SSL_shutdown(_ssl);
         TakeOutput();
 

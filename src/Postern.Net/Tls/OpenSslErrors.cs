@@ -18,6 +18,15 @@ public static unsafe class OpenSslErrors
         335, 336, 337, 338, 339, 345, 373, 376, 377, 396, 409, 443,
     ];
 
+    /// <summary>Empties the queue, before a call whose failure is looked up in it. Nearly always it is empty, and looking is cheaper than emptying.</summary>
+    public static void Clear()
+    {
+        if (Libcrypto.ERR_peek_error() != 0)
+        {
+            Libcrypto.ERR_clear_error();
+        }
+    }
+
     /// <summary>Whether the newest entry of the queue is a mistake of the peer. Leaves the queue as it is.</summary>
     public static bool LastIsPeersFault()
     {

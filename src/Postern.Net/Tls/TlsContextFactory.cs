@@ -144,10 +144,9 @@ public static unsafe class TlsContextFactory
 
     private static void SetDefaults(nint context)
     {
-        // Passwords pass through until the relay begins, which turns cleansing off again.
         Libssl.SSL_CTX_set_options(
             context,
-            Libssl.SSL_OP_CLEANSE_PLAINTEXT | Libssl.SSL_OP_NO_COMPRESSION | Libssl.SSL_OP_NO_RENEGOTIATION | Libssl.SSL_OP_IGNORE_UNEXPECTED_EOF
+            Libssl.SSL_OP_NO_COMPRESSION | Libssl.SSL_OP_NO_RENEGOTIATION | Libssl.SSL_OP_IGNORE_UNEXPECTED_EOF
                 | Libssl.SSL_OP_NO_TX_CERTIFICATE_COMPRESSION | Libssl.SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
         Libssl.SSL_CTX_ctrl(
             context,
