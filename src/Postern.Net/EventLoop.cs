@@ -28,6 +28,9 @@ public sealed unsafe class EventLoop : IDisposable
     private readonly Stack<int> _freeIndexes = new();
     private int _tableUsed;
     private Connection? _outOwner;
+
+    /// <summary>Set after something was put into <see cref="_posted"/>: most turns need not look.</summary>
+    private volatile bool _hasPosted;
     private bool _stopRequested;
 
     /// <param name="system">The kernel, or a script.</param>
@@ -98,7 +101,7 @@ public sealed unsafe class EventLoop : IDisposable
     /// <summary>One turn. Waits for events as long as nothing else is to be done.</summary>
     public void RunOnce()
     {
-        int timeout = _deferred.Count > 0 || !_posted.IsEmpty ? 0 : Timers.NextDelayMilliseconds(System.Milliseconds);
+        int timeout = _deferred.Count > 0 || _hasPosted ? 0 : Timers.NextDelayMilliseconds(System.Milliseconds);
         int count = System.Wait(_epoll, _events, MaxEventsPerTurn, timeout);
         Now = System.Milliseconds;
         for (int i = 0; i < count; i++)
@@ -106,10 +109,9 @@ public sealed unsafe class EventLoop : IDisposable
             Dispatch(EpollEvents.Data(_events, i), EpollEvents.Events(_events, i));
         }
 
-        while (_posted.TryDequeue(out Action? action))
+        if (_hasPosted)
         {
-            RunGuarded(action);
-            FlushOwner();
+            RunPosted();
         }
 
         Timers.Advance(Now);
@@ -125,6 +127,7 @@ public sealed unsafe class EventLoop : IDisposable
     public void Post(Action action)
     {
         _posted.Enqueue(action);
+        _hasPosted = true;
         _wakeUp?.Wake();
     }
 
@@ -304,6 +307,17 @@ public sealed unsafe class EventLoop : IDisposable
                 source.OnFault();
             }
 
+            FlushOwner();
+        }
+    }
+
+    private void RunPosted()
+    {
+        // Before the queue is emptied: what is added meanwhile sets it again.
+        _hasPosted = false;
+        while (_posted.TryDequeue(out Action? action))
+        {
+            RunGuarded(action);
             FlushOwner();
         }
     }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
 
@@ -50,6 +51,10 @@ public sealed class AuthResponseParser
 {
     /// <summary>Largest header block, status line and blank line included; bounds what a broken auth server can make us hold.</summary>
     public const int MaxHeaderBytes = 1024;
+
+    /// <summary>What a header's name consists of here: letters, digits and <c>-</c>.</summary>
+    private static readonly SearchValues<byte> _nameBytes =
+        SearchValues.Create("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
 
     private State _state;
     private int _position;
@@ -148,6 +153,14 @@ public sealed class AuthResponseParser
         int limit = Math.Min(buffer.Length, MaxHeaderBytes);
         while (_position < limit)
         {
+            int plain = CountPlain(buffer[_position..limit]);
+            _position += plain;
+            ExaminedBytes += plain;
+            if (_position == limit)
+            {
+                break;
+            }
+
             byte ch = buffer[_position++];
             ExaminedBytes++;
             AuthResponseResult result = Step(ch, buffer);
@@ -158,6 +171,19 @@ public sealed class AuthResponseParser
         }
 
         return _position >= MaxHeaderBytes ? AuthResponseResult.TooLong : AuthResponseResult.NeedMore;
+    }
+
+    /// <summary>Bytes at the beginning that change nothing in the present state; they are skipped at once.</summary>
+    private int CountPlain(ReadOnlySpan<byte> rest)
+    {
+        int count = _state switch
+        {
+            State.Name => rest.IndexOfAnyExcept(_nameBytes),
+            State.Value => rest.IndexOfAny((byte)'\r', (byte)'\n', (byte)0),
+            State.StatusLine => rest.IndexOfAny((byte)'\r', (byte)'\n'),
+            _ => 0,
+        };
+        return count < 0 ? rest.Length : count;
     }
 
     private AuthResponseResult Step(byte ch, ReadOnlySpan<byte> buffer)
