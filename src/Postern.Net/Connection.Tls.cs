@@ -106,6 +106,7 @@ public sealed unsafe partial class Connection
         _mayHoldSecrets = false;
         if (_ssl != 0)
         {
+            SslOwnership.Touch(_ssl);
             Libssl.SSL_clear_options(_ssl, Libssl.SSL_OP_CLEANSE_PLAINTEXT);
         }
     }
@@ -476,6 +477,7 @@ public sealed unsafe partial class Connection
     private void CreateSsl(TlsContext context)
     {
         _ssl = context.NewConnection();
+        SslOwnership.Created(_ssl);
         _loop.Bio.Attach(_ssl);
     }
 
@@ -528,12 +530,15 @@ public sealed unsafe partial class Connection
             Libssl.SSL_set_shutdown(_ssl, Libssl.SSL_SENT_SHUTDOWN | Libssl.SSL_RECEIVED_SHUTDOWN);
         }
 
+        SslOwnership.Freed(_ssl);
         Libssl.SSL_free(_ssl);
         _ssl = 0;
     }
 
+    /// <summary>Comes before every call that makes OpenSSL read or write.</summary>
     private void SetTransfer(byte* input, int length)
     {
+        SslOwnership.Touch(_ssl);
         ref TlsTransfer transfer = ref TlsTransfer.Current;
         transfer.In = input;
         transfer.InLength = length;
