@@ -34,6 +34,7 @@ packages=(
   softhsm2 libengine-pkcs11-openssl               # a key in a token
   sslscan                                         # a scanner's judgement
   procps
+  valgrind                                        # counts instructions, watches native memory
   dpkg mandoc                                     # the package and its manual pages
 )
 

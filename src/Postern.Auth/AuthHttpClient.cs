@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Postern.Logging;
@@ -95,7 +94,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings)
     private async ValueTask<Exchange> ExchangeAsync(
         Connection connection, AuthRequest request, Credentials credentials, SessionLogContext context, bool mayBeStale)
     {
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(AuthResponseParser.MaxHeaderBytes);
+        byte[] buffer = loop.Secrets.Rent(AuthResponseParser.MaxHeaderBytes);
         int received = 0;
         bool keep = false;
         try
@@ -149,8 +148,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings)
         finally
         {
             // The response may carry the backend's password.
-            buffer.AsSpan(0, received).Clear();
-            ArrayPool<byte>.Shared.Return(buffer);
+            loop.Secrets.Return(buffer);
             if (!keep)
             {
                 connection.Close();

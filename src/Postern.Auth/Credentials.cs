@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Postern.Net;
 
 namespace Postern.Auth;
 
@@ -18,7 +19,7 @@ public enum AuthMethod
 /// </summary>
 /// <param name="method">How the client signed in.</param>
 /// <param name="login">Any bytes; may be empty.</param>
-/// <param name="secret">Password, or the digest of CRAM-MD5 and APOP; empty for EXTERNAL.</param>
+/// <param name="secret">From <see cref="SecretBuffers"/>. Password, or the digest of CRAM-MD5 and APOP; empty for EXTERNAL.</param>
 /// <param name="salt">The challenge, for CRAM-MD5 and APOP; otherwise empty.</param>
 public sealed class Credentials(AuthMethod method, byte[] login, byte[] secret, byte[] salt) : IDisposable
 {
@@ -41,7 +42,7 @@ public sealed class Credentials(AuthMethod method, byte[] login, byte[] secret, 
     public void ReplacePassword(ReadOnlySpan<byte> password)
     {
         Wipe();
-        Password = password.ToArray();
+        Password = SecretBuffers.Copy(password);
         if (Method == AuthMethod.Plain)
         {
             Secret = Password;

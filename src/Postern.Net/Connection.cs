@@ -26,6 +26,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     /// <summary>What runs on the next event: the dialogue's continuation, or the <see cref="IConnectionHandler"/> of a later phase.</summary>
     private object? _waiter;
     private byte[]? _unsent;
+    private bool _unsentIsSecret;
     private int _unsentStart;
     private int _unsentEnd;
     private int _sendErrno;
@@ -39,6 +40,9 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     private bool _hasUrgent;
     private bool _endOfStream;
     private bool _outArmed;
+
+    /// <summary>What passes through the loop's buffers in clear may be a password: until a relay begins it is wiped behind us.</summary>
+    private bool _mayHoldSecrets = true;
 
     private Connection(EventLoop loop, int descriptor, bool mayRead)
     {
@@ -308,6 +312,10 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         if (length > 0)
         {
             SendOrKeep(buffers.Out, length);
+            if (_mayHoldSecrets && _ssl == 0)
+            {
+                LoopBuffers.Wipe(buffers.Out, length);
+            }
         }
     }
 
@@ -443,10 +451,22 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         if (_mayRead && Descriptor >= 0)
         {
             // Closing with unread bytes makes the kernel reset the connection, which can destroy our last reply.
-            return Receive(_loop.Buffers.In, LoopBuffers.InBytes) > 0 && !_endOfStream;
+            return ReceiveToDiscard() > 0 && !_endOfStream;
         }
 
         return false;
+    }
+
+    /// <summary>Takes in what nobody will read; a client that was turned away may have sent its password nevertheless.</summary>
+    private int ReceiveToDiscard()
+    {
+        int n = Receive(_loop.Buffers.In, LoopBuffers.InBytes);
+        if (n > 0 && _mayHoldSecrets)
+        {
+            LoopBuffers.Wipe(_loop.Buffers.In, n);
+        }
+
+        return n;
     }
 
     internal void ThrowIfOver()
@@ -541,15 +561,17 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     {
         if (_unsent is null)
         {
-            _unsent = ArrayPool<byte>.Shared.Rent(rest.Length);
+            // It may hold a password on its way to a backend.
+            _unsentIsSecret = _mayHoldSecrets;
+            _unsent = RentUnsent(rest.Length);
             _unsentStart = _unsentEnd = 0;
         }
         else if (_unsent.Length - _unsentEnd < rest.Length)
         {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(_unsentEnd - _unsentStart + rest.Length, _unsent.Length));
+            byte[] larger = RentUnsent(Math.Max(_unsentEnd - _unsentStart + rest.Length, _unsent.Length));
             ReadOnlySpan<byte> old = _unsent.AsSpan(_unsentStart, _unsentEnd - _unsentStart);
             old.CopyTo(larger);
-            ArrayPool<byte>.Shared.Return(_unsent, clearArray: true);
+            ReturnUnsent(_unsent);
             (_unsent, _unsentStart, _unsentEnd) = (larger, 0, old.Length);
         }
 
@@ -586,9 +608,22 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     {
         if (_unsent is not null)
         {
-            // It may hold a password on its way to a backend.
-            ArrayPool<byte>.Shared.Return(_unsent, clearArray: true);
+            ReturnUnsent(_unsent);
             _unsent = null;
+        }
+    }
+
+    private byte[] RentUnsent(int length) => _unsentIsSecret ? _loop.Secrets.Rent(length) : ArrayPool<byte>.Shared.Rent(length);
+
+    private void ReturnUnsent(byte[] buffer)
+    {
+        if (_unsentIsSecret)
+        {
+            _loop.Secrets.Return(buffer);
+        }
+        else
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

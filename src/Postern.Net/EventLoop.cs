@@ -81,6 +81,9 @@ public sealed unsafe class EventLoop : IDisposable
     /// </summary>
     public ScratchWriter Scratch { get; } = new();
 
+    /// <summary>For what may be a password and has to outlive a turn.</summary>
+    public SecretBuffers Secrets { get; } = new();
+
     /// <summary>The epoll descriptor, for sources that register themselves (listeners).</summary>
     internal int Epoll => _epoll;
 
@@ -263,6 +266,7 @@ public sealed unsafe class EventLoop : IDisposable
         if (_outOwner == connection)
         {
             _outOwner = null;
+            LoopBuffers.Wipe(Buffers.Out, Buffers.OutLength);
             Buffers.OutLength = 0;
         }
     }

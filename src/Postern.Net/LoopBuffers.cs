@@ -36,6 +36,9 @@ internal sealed unsafe class LoopBuffers : IDisposable
     /// <summary>Bytes in <see cref="Out"/> not yet given to the kernel.</summary>
     public int OutLength;
 
+    /// <summary>Overwrites what was a password, or may have been.</summary>
+    public static void Wipe(byte* buffer, int length) => new Span<byte>(buffer, length).Clear();
+
     public void Dispose()
     {
         NativeMemory.AlignedFree(In);

@@ -5,7 +5,7 @@ namespace Postern.Net;
 /// <summary>A growing byte buffer of one loop, cleared at each <see cref="Reset"/> because passwords pass through it.</summary>
 public sealed class ScratchWriter : IBufferWriter<byte>
 {
-    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(8192);
+    private byte[] _buffer = SecretBuffers.Allocate(8192);
     private int _length;
 
     /// <summary>What was written since the last reset.</summary>
@@ -42,7 +42,7 @@ public sealed class ScratchWriter : IBufferWriter<byte>
         int needed = Math.Max(sizeHint, 1);
         if (_buffer.Length - _length < needed)
         {
-            byte[] larger = GC.AllocateUninitializedArray<byte>(Math.Max(_buffer.Length * 2, _length + needed));
+            byte[] larger = SecretBuffers.Allocate(Math.Max(_buffer.Length * 2, _length + needed));
             Written.CopyTo(larger);
             _buffer.AsSpan(0, _length).Clear();
             _buffer = larger;

@@ -35,6 +35,9 @@ internal abstract class CommandLineSession<TCommand>(
     /// <summary>A copy of an argument of the command being answered.</summary>
     private protected byte[] Argument(int index) => Parser.Argument(index).In(Input).ToArray();
 
+    /// <summary>A copy of an argument that is a password, or may be.</summary>
+    private protected byte[] SecretArgument(int index) => SecretBuffers.Copy(Parser.Argument(index).In(Input));
+
     /// <summary>Answers what is no command.</summary>
     /// <returns>True if the client was turned away.</returns>
     private bool Reject(CommandLineStatus status)

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Security.Cryptography;
 using Postern.Auth;
 using Postern.Logging;
@@ -45,6 +44,8 @@ public abstract partial class MailSession
             case SaslMechanism.External:
                 return TakeExternal(initial ?? await ChallengeAsync(budget, SaslChallenge.Username.ToArray()));
             default:
+                // What is not answered may be a password all the same.
+                CryptographicOperations.ZeroMemory(initial);
                 WriteInvalid();
                 return null;
         }
@@ -84,7 +85,7 @@ public abstract partial class MailSession
                     await FillAsync();
                     continue;
                 case SaslLineStatus.Complete:
-                    byte[] word = line.Word.In(Input).ToArray();
+                    byte[] word = SecretBuffers.Copy(line.Word.In(Input));
                     budget.BytesLeft -= SaslSharesCapacity ? line.Consumed : 0;
                     Consume(line.Consumed);
                     return word;
@@ -135,9 +136,11 @@ public abstract partial class MailSession
         }
 
         SaslFault fault = CramMd5Message.TryParse(decoded, out CramMd5Message message);
-        return fault == SaslFault.None
+        Credentials? credentials = fault == SaslFault.None
             ? new Credentials(AuthMethod.CramMd5, Copy(message.Login, decoded), Copy(message.Digest, decoded), salt)
-            : Refuse(fault, SaslMechanism.CramMd5);
+            : null;
+        CryptographicOperations.ZeroMemory(decoded);
+        return credentials ?? Refuse(fault, SaslMechanism.CramMd5);
     }
 
     private Credentials? TakeExternal(byte[]? response) =>
@@ -149,12 +152,12 @@ public abstract partial class MailSession
     /// <returns>Null if it is not base64 (a cancelling <c>*</c> included); the client has been told.</returns>
     private byte[]? Decode(byte[] response, SaslMechanism mechanism)
     {
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Max(1, SaslBase64.MaxDecodedBytes(response.Length)));
+        byte[] buffer = Loop.Secrets.Rent(SaslBase64.MaxDecodedBytes(response.Length));
         try
         {
             if (SaslBase64.TryDecode(response, buffer, out int length))
             {
-                return buffer[..length];
+                return SecretBuffers.Copy(buffer.AsSpan(0, length));
             }
 
             _ = Refuse(SaslFault.InvalidBase64, mechanism);
@@ -163,7 +166,7 @@ public abstract partial class MailSession
         finally
         {
             CryptographicOperations.ZeroMemory(response);
-            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
+            Loop.Secrets.Return(buffer);
         }
     }
 
@@ -179,7 +182,7 @@ public abstract partial class MailSession
         return null;
     }
 
-    private static byte[] Copy(ByteRange range, byte[] source) => range.In(source).ToArray();
+    private static byte[] Copy(ByteRange range, byte[] source) => SecretBuffers.Copy(range.In(source));
 
     /// <summary>What remains of the command's byte budget.</summary>
     private sealed class SaslBudget(int bytesLeft)

@@ -331,7 +331,7 @@ public abstract partial class MailSession
                 await HandshakeAsync(LogActions.TlsHandshaking);
             }
 
-            _input ??= ArrayPool<byte>.Shared.Rent(InputCapacity);
+            _input ??= Loop.Secrets.Rent(InputCapacity);
             await ConverseAsync();
         }
         catch (SessionEndedException)
@@ -378,7 +378,7 @@ public abstract partial class MailSession
         Enter(LogActions.ReadingProxyProtocol);
         Deadline.Set(Client, Server.Settings.Timeout);
         int capacity = Math.Max(InputCapacity, ProxyHeaderParser.MaxVersion2Bytes);
-        _input = ArrayPool<byte>.Shared.Rent(capacity);
+        _input = Loop.Secrets.Rent(capacity);
         ProxyHeaderParse parse = default;
         do
         {
@@ -510,7 +510,7 @@ public abstract partial class MailSession
         if (_input is not null)
         {
             // It held the client's password.
-            ArrayPool<byte>.Shared.Return(_input, clearArray: true);
+            Loop.Secrets.Return(_input);
             _input = null;
         }
     }

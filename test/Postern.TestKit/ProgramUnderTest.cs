@@ -13,7 +13,8 @@ public enum MailProxy
 /// <summary>A mail proxy running in the foreground, as one process, from a configuration file in a test's own folder.</summary>
 public sealed class ProgramUnderTest : IAsyncDisposable
 {
-    private const string NginxMailModule = "/usr/lib/nginx/modules/ngx_mail_module.so";
+    /// <summary>What a configuration for both programs loads; postern ignores it.</summary>
+    public const string NginxMailModule = "/usr/lib/nginx/modules/ngx_mail_module.so";
 
     private readonly RunningProcess _process;
     private readonly string _errorLog;
@@ -28,7 +29,7 @@ public sealed class ProgramUnderTest : IAsyncDisposable
 
     public bool HasExited => _process.HasExited;
 
-    /// <summary>The error log so far, level info and above, and behind it what went to standard error.</summary>
+    /// <summary>The error log so far, level info and above unless asked for otherwise, and behind it what went to standard error.</summary>
     public string Log => (File.Exists(_errorLog) ? ReadShared(_errorLog) : "") + _process.Output;
 
     /// <summary>
@@ -40,12 +41,18 @@ public sealed class ProgramUnderTest : IAsyncDisposable
     /// <param name="mailBlock">The whole <c>mail { }</c> block.</param>
     /// <param name="listenPort">One of the ports the block listens on.</param>
     /// <param name="workerConnections">The size of the connection table.</param>
+    /// <param name="logLevel">What the error log is to have.</param>
+    /// <param name="under">A program, and its arguments, that runs this one; empty = none.</param>
+    /// <param name="startLimit">How long it may take to start.</param>
     public static async Task<ProgramUnderTest> StartAsync(
         MailProxy proxy,
         TemporaryFolder folder,
         string mailBlock,
         int listenPort,
-        int workerConnections = 256)
+        int workerConnections = 256,
+        string logLevel = "info",
+        IReadOnlyList<string>? under = null,
+        TimeSpan? startLimit = null)
     {
         string errorLog = folder.File("error.log");
         string configuration = folder.Write(
@@ -55,18 +62,16 @@ public sealed class ProgramUnderTest : IAsyncDisposable
             daemon off;
             master_process off;
             pid {{folder.File("proxy.pid")}};
-            error_log {{errorLog}} info;
+            error_log {{errorLog}} {{logLevel}};
             events { worker_connections {{workerConnections}}; }
             {{mailBlock}}
 
             """);
-        RunningProcess process = RunningProcess.Start(
-            ExecutableOf(proxy),
-            ["-p", folder.Path + "/", "-e", folder.File("start.log"), "-c", configuration],
-            folder.Path);
+        string[] command = [.. under ?? [], under is null ? ExecutableOf(proxy) : CopyWithoutDebugInformation(proxy, folder), "-p", folder.Path + "/", "-e", folder.File("start.log"), "-c", configuration];
+        RunningProcess process = RunningProcess.Start(command[0], command[1..], folder.Path);
         try
         {
-            await process.WaitForListenAsync(listenPort);
+            await process.WaitForListenAsync(listenPort, startLimit);
             return new ProgramUnderTest(process, errorLog);
         }
         catch (Exception e)
@@ -100,6 +105,15 @@ public sealed class ProgramUnderTest : IAsyncDisposable
         }
 
         return File.Exists(path) ? Path.GetFullPath(path) : throw new InvalidOperationException($"POSTERN_BINARY names \"{path}\", which does not exist.");
+    }
+
+    /// <summary>Valgrind 3.19 ends when it meets the debug information that lies beside the published program.</summary>
+    public static string CopyWithoutDebugInformation(MailProxy proxy, TemporaryFolder folder)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        string copy = folder.File(Path.GetFileName(ExecutableOf(proxy)));
+        File.Copy(ExecutableOf(proxy), copy);
+        return copy;
     }
 
     /// <summary>Sends a signal by its number.</summary>

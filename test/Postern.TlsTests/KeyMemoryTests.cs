@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
 using System.Security.Cryptography;
 using Postern.TestKit;
 using Xunit;
@@ -47,10 +45,11 @@ public sealed class KeyMemoryTests(TlsFolder files) : IClassFixture<TlsFolder>
             secrets.Add(name + " as text", Text.Bytes(key.Split('\n')[1][20..]));
         }
 
-        (List<string> dumped, int excluded) = Search(site.Program.ProcessId, secrets);
+        List<MemoryFinding> found = ProcessMemorySearch.Find(site.Program.ProcessId, secrets);
+        string[] dumped = [.. found.Where(finding => finding.InDump).Select(finding => $"{finding.Secret} in {finding.Place}")];
 
         Assert.Empty(dumped);
-        Assert.True(excluded > 0, "the search finds nothing at all");
+        Assert.True(found.Count > dumped.Length, "the search finds nothing at all");
     }
 
     private async Task MakeFilesAsync()
@@ -85,81 +84,5 @@ public sealed class KeyMemoryTests(TlsFolder files) : IClassFixture<TlsFolder>
         const int Significant = 24;
         secrets.Add(name + " as in files", number[^Significant..]);
         secrets.Add(name + " as in calculations", [.. number[^Significant..].Reverse()]);
-    }
-
-    /// <summary>Reads all memory of a process that is ours.</summary>
-    /// <returns>What was found in pages a core dump would have, and how often something was found in others.</returns>
-    private static (List<string> Dumped, int Excluded) Search(int processId, Dictionary<string, byte[]> secrets)
-    {
-        List<string> dumped = [];
-        int excluded = 0;
-        using var memory = new FileStream($"/proc/{processId}/mem", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 0);
-        foreach ((long start, long end, string name, bool inDump) in ReadMappings(processId))
-        {
-            if (!TryRead(memory, start, end, out byte[]? bytes))
-            {
-                continue;
-            }
-
-            foreach ((string secret, byte[] pattern) in secrets)
-            {
-                if (bytes.AsSpan().IndexOf(pattern) >= 0)
-                {
-                    excluded += inDump ? 0 : 1;
-                    if (inDump)
-                    {
-                        dumped.Add($"{secret} in {start:x} {name}");
-                    }
-                }
-            }
-        }
-
-        return (dumped, excluded);
-    }
-
-    private static bool TryRead(FileStream memory, long start, long end, [NotNullWhen(true)] out byte[]? bytes)
-    {
-        const long Largest = 512L << 20;
-        bytes = null;
-        if (end - start > Largest)
-        {
-            // Reserved by the garbage collector, not in use as a whole.
-            return false;
-        }
-
-        bytes = new byte[end - start];
-        try
-        {
-            memory.Seek(start, SeekOrigin.Begin);
-            memory.ReadExactly(bytes);
-            return true;
-        }
-        catch (IOException)
-        {
-            // Pages without access rights, and those of the kernel.
-            return false;
-        }
-    }
-
-    /// <summary>Parses proc_pid_smaps(5): in its flags <c>dd</c> says that a core dump leaves the mapping out.</summary>
-    private static List<(long Start, long End, string Name, bool InDump)> ReadMappings(int processId)
-    {
-        List<(long, long, string, bool)> mappings = [];
-        (long Start, long End, string Name) current = (0, 0, "");
-        foreach (string line in File.ReadLines($"/proc/{processId}/smaps"))
-        {
-            string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (fields[0] == "VmFlags:")
-            {
-                mappings.Add((current.Start, current.End, current.Name, !fields.Contains("dd")));
-            }
-            else if (!fields[0].EndsWith(':'))
-            {
-                long[] range = [.. fields[0].Split('-').Select(part => long.Parse(part, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
-                current = (range[0], range[1], fields.Length > 5 ? fields[5] : "");
-            }
-        }
-
-        return mappings;
     }
 }

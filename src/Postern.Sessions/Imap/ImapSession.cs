@@ -161,9 +161,10 @@ internal sealed partial class ImapSession : MailSession
         return new Credentials(AuthMethod.Plain, Argument(0), Argument(1), []);
     }
 
+    /// <summary>A copy of an argument, in memory for passwords, which most are.</summary>
     private byte[] Argument(int index)
     {
-        byte[] value = new byte[_parser.Argument(index).Range.Length];
+        byte[] value = SecretBuffers.Allocate(_parser.Argument(index).Range.Length);
         int length = _parser.CopyArgument(index, Input, value);
         if (length == value.Length)
         {
@@ -171,7 +172,7 @@ internal sealed partial class ImapSession : MailSession
         }
 
         // Without its backslashes it is shorter; what is left behind may be a password.
-        byte[] exact = value[..length];
+        byte[] exact = SecretBuffers.Copy(value.AsSpan(0, length));
         value.AsSpan().Clear();
         return exact;
     }

@@ -98,12 +98,12 @@ internal sealed partial class Pop3Session : CommandLineSession<Pop3Command>
                 Client.Write(Pop3Replies.Ok);
                 return false;
             case Pop3Command.Apop when _parser.ArgumentCount == 2 && !MustStartTls && Methods.HasFlag(AuthMethods.Apop):
-                return await SignInAsync(new Credentials(AuthMethod.Apop, Argument(0), Argument(1), _apopSalt!));
+                return await SignInAsync(new Credentials(AuthMethod.Apop, Argument(0), SecretArgument(1), _apopSalt!));
             case Pop3Command.Auth when _parser.ArgumentCount == 0 && !MustStartTls:
                 WriteMechanisms();
                 return false;
             case Pop3Command.Auth when _parser.ArgumentCount is 1 or 2:
-                return await SignInAsync(await ExchangeAsync(Argument(0), _parser.ArgumentCount == 2 ? Argument(1) : null));
+                return await SignInAsync(await ExchangeAsync(Argument(0), _parser.ArgumentCount == 2 ? SecretArgument(1) : null));
             default:
                 WriteInvalid();
                 return false;
@@ -112,7 +112,7 @@ internal sealed partial class Pop3Session : CommandLineSession<Pop3Command>
 
     private Credentials TakePassword()
     {
-        var credentials = new Credentials(AuthMethod.Plain, _user!, Argument(0), []);
+        var credentials = new Credentials(AuthMethod.Plain, _user!, SecretArgument(0), []);
         _user = null;
         return credentials;
     }

@@ -144,7 +144,7 @@ internal sealed partial class SmtpSession : CommandLineSession<SmtpCommand>
             return null;
         }
 
-        return await ExchangeAsync(Argument(0), _parser.ArgumentCount == 2 ? Argument(1) : null);
+        return await ExchangeAsync(Argument(0), _parser.ArgumentCount == 2 ? SecretArgument(1) : null);
     }
 
     /// <summary>MAIL is only remembered: who the backend is becomes known with the first RCPT.</summary>

@@ -10,13 +10,14 @@ namespace Postern.EndToEndTests.Hostile;
 /// <summary>More clients than descriptors: who is joined stays, the log is not flooded, and it is over when they have gone.</summary>
 public sealed class OutOfDescriptorsTests
 {
-    [Fact]
-    public async Task MoreClientsThanDescriptors_JoinedSessionsStay_ServiceRecovers()
+    [Theory]
+    [MemberData(nameof(HostileSite.Proxies), MemberType = typeof(HostileSite))]
+    public async Task MoreClientsThanDescriptors_JoinedSessionsStay_ServiceRecovers(MailProxy proxy)
     {
         const int Flood = 300;
         const string Complaint = "accept4() failed (24: Too many open files)";
         await using EchoBackends backends = new();
-        await using MailService service = await MailService.StartAsync(backends, "worker_rlimit_nofile 100;");
+        await using MailService service = await MailService.StartAsync(backends, "worker_rlimit_nofile 100;", proxy: proxy);
         List<SteadyClient> joined = [];
         for (int i = 0; i < 4; i++)
         {

@@ -111,6 +111,14 @@ internal sealed class EchoBackends : IAsyncDisposable
     {
         await SendAsync(client, "* OK ready\r\n");
         string login = await ReadLineAsync(client);
+        string line = login;
+        while (line.EndsWith('}'))
+        {
+            // nginx sends login and password as literals.
+            await SendAsync(client, "+ go on\r\n");
+            line = await ReadLineAsync(client);
+        }
+
         await SendAsync(client, login.Split(' ')[0] + " OK welcome\r\n");
         await EchoAsync(client);
     }

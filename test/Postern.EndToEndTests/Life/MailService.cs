@@ -5,7 +5,7 @@ using Postern.TestKit;
 
 namespace Postern.EndToEndTests.Life;
 
-/// <summary>postern as an administrator runs it, with a master or without, detached or not, with ports for all protocols.</summary>
+/// <summary>postern, or nginx, as an administrator runs it, with a master or without, detached or not, with ports for all protocols.</summary>
 internal sealed class MailService : IAsyncDisposable
 {
     public const int Hup = 1;
@@ -20,13 +20,15 @@ internal sealed class MailService : IAsyncDisposable
 
     private readonly EchoBackends _backends;
     private readonly string _main;
+    private readonly MailProxy _proxy;
     private readonly HashSet<int> _started = [];
     private RunningProcess? _process;
 
-    private MailService(EchoBackends backends, string main)
+    private MailService(EchoBackends backends, string main, MailProxy proxy)
     {
         _backends = backends;
         _main = main;
+        _proxy = proxy;
         Certificate = TestCertificate.WriteEcdsa(Folder);
 
         // The worker's user must be able to come by; the key is for root only.
@@ -74,15 +76,16 @@ internal sealed class MailService : IAsyncDisposable
     /// <param name="backends">Whom clients are joined to.</param>
     /// <param name="main">More directives outside all blocks; <c>daemon off;</c> among them keeps it in the foreground.</param>
     /// <param name="environment">More variables for it.</param>
+    /// <param name="proxy">Which program.</param>
     public static async Task<MailService> StartAsync(
-        EchoBackends backends, string main = "", IReadOnlyDictionary<string, string>? environment = null)
+        EchoBackends backends, string main = "", IReadOnlyDictionary<string, string>? environment = null, MailProxy proxy = MailProxy.Postern)
     {
         if (!Environment.IsPrivilegedProcess)
         {
             throw new InvalidOperationException("These tests start a master, which is for the superuser only: run ./test.sh as root.");
         }
 
-        var service = new MailService(backends, main);
+        var service = new MailService(backends, main, proxy);
         try
         {
             service.Configure();
@@ -96,7 +99,7 @@ internal sealed class MailService : IAsyncDisposable
                 (int code, string output) = await service.RunAsync();
                 if (code != 0)
                 {
-                    throw new InvalidOperationException($"postern ended with {code}: {output}");
+                    throw new InvalidOperationException($"it ended with {code}: {output}");
                 }
             }
 
@@ -113,10 +116,10 @@ internal sealed class MailService : IAsyncDisposable
 
     /// <summary>Runs the command once more, in the foreground of this test.</summary>
     public Task<(int ExitCode, string Output)> RunAsync(params string[] more) => RunningProcess.RunAsync(
-        ProgramUnderTest.ExecutableOf(MailProxy.Postern), [.. Arguments, .. more], workingFolder: Folder.Path);
+        ProgramUnderTest.ExecutableOf(_proxy), [.. Arguments, .. more], workingFolder: Folder.Path);
 
     private RunningProcess Start(IReadOnlyDictionary<string, string>? environment) =>
-        RunningProcess.Start(ProgramUnderTest.ExecutableOf(MailProxy.Postern), Arguments, Folder.Path, environment);
+        RunningProcess.Start(ProgramUnderTest.ExecutableOf(_proxy), Arguments, Folder.Path, environment);
 
     private string[] Arguments => ["-p", Folder.Path + "/", "-e", Folder.File("start.log"), "-c", Folder.File("postern.conf")];
 
@@ -132,6 +135,7 @@ internal sealed class MailService : IAsyncDisposable
 
     private string Compose(string mail, string main) =>
         $$"""
+        {{(_proxy == MailProxy.Nginx ? $"load_module {ProgramUnderTest.NginxMailModule};" : "")}}
         {{_main}} {{main}}
         worker_processes 2;
         pid {{PidFile}};

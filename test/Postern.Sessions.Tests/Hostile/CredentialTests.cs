@@ -3,6 +3,7 @@ using System.Text;
 using CsCheck;
 using Postern.Net.Tests.Scripted;
 using Postern.Protocol.Imap;
+using Postern.TestKit.Hostile;
 using Xunit;
 
 namespace Postern.Sessions.Tests.Hostile;
@@ -19,20 +20,13 @@ public sealed class CredentialTests
         Gen.Byte.Array[0, 40],
         Gen.Int[0, _awkward.Length - 1].Select(which => _awkward[which]).Array[0, 40]);
 
-    /// <summary>Values that broke others: quotes, NUL, line ends with a command behind, cut UTF-8, literals, SQL, LDAP.</summary>
-    private static readonly string[] _known =
-    [
-        "\0", "a\0b", "\"", "\\", "\\\"", "a\"b", "\r\n", "a\r\nb NOOP\r\n", "u\r\nAuth-Status: OK", "u\nQUIT\n", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xff\xfe", "\xc0\x80",
-        "{5}", "{5+}\r\nabcde", "(", "*", "*)(uid=*", "' OR ''='", "%", "%0D%0A", "+0D", "=", "u LOGIN=root", "user@x NAME=y", " ", "\t", "\x7f", "..", "-",
-    ];
-
     [Theory]
     [MemberData(nameof(StartTlsTests.Protocols), MemberType = typeof(StartTlsTests))]
     public void Plain_KnownTroublemakers_EveryDestinationGetsOneValue(MailProtocol protocol)
     {
-        foreach (string login in _known)
+        foreach (string login in Troublemakers.Values)
         {
-            foreach (string password in _known)
+            foreach (string password in Troublemakers.Values)
             {
                 SignIn(protocol, Encoding.Latin1.GetBytes(login), Encoding.Latin1.GetBytes(password), smtpAuth: false);
             }
@@ -50,7 +44,7 @@ public sealed class CredentialTests
     [Fact]
     public void Imap_LoginUpToTheBuffer_ArrivesWholeAndNotAByteMore()
     {
-        using var mail = new SessionHarness(settings => Dialect.Apply(settings, MailProtocol.Imap));
+        using var mail = new SessionHarness(settings => Dialects.Apply(settings, MailProtocol.Imap));
         foreach (int bytes in (int[])[1000, 3000, 4070, 4071, 4072, 4073, 4074, 4075, 4076, 4077, 4078, 4096, 5000])
         {
             string login = new('\xff', bytes);
@@ -80,9 +74,9 @@ public sealed class CredentialTests
     [MemberData(nameof(StartTlsTests.Protocols), MemberType = typeof(StartTlsTests))]
     public void BrokenBase64_OfOneClient_OthersSignIn(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         string auth = protocol == MailProtocol.Imap ? "a AUTHENTICATE PLAIN\r\n" : "AUTH PLAIN\r\n";
-        using var mail = new SessionHarness(settings => Dialect.Apply(settings, protocol));
+        using var mail = new SessionHarness(settings => Dialects.Apply(settings, protocol));
         ScriptedSocket bad = mail.Connect();
         mail.Say(bad, auth);
         ScriptedSocket good = mail.Connect();
@@ -112,8 +106,8 @@ public sealed class CredentialTests
     [InlineData(MailProtocol.Smtp, "EHLO ", '(')]
     public void Nesting_WithoutEnd_IsCutOffAtTheBuffer(MailProtocol protocol, string start, char nested)
     {
-        Dialect dialect = Dialect.Of(protocol);
-        using var mail = new SessionHarness(settings => Dialect.Apply(settings, protocol));
+        Dialect dialect = Dialects.Of(protocol);
+        using var mail = new SessionHarness(settings => Dialects.Apply(settings, protocol));
         ScriptedSocket client = mail.Connect();
         client.TakeText();
         mail.Say(client, start + new string(nested, 4096));
@@ -125,8 +119,8 @@ public sealed class CredentialTests
 
     private static void SignIn(MailProtocol protocol, byte[] login, byte[] password, bool smtpAuth)
     {
-        Dialect dialect = Dialect.Of(protocol);
-        using var mail = new SessionHarness(settings => Dialect.Apply(settings, protocol) with { ProxySmtpAuth = smtpAuth });
+        Dialect dialect = Dialects.Of(protocol);
+        using var mail = new SessionHarness(settings => Dialects.Apply(settings, protocol) with { ProxySmtpAuth = smtpAuth });
         ScriptedSocket client = mail.Connect();
         client.TakeText();
         string response = Convert.ToBase64String([0, .. login, 0, .. password]);

@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Text;
 using Postern.Net.Tests.Scripted;
+using Postern.TestKit.Hostile;
 using Xunit;
 
 namespace Postern.Sessions.Tests.Hostile;
@@ -50,7 +51,7 @@ public sealed class CrossProtocolTests
     [MemberData(nameof(Protocols))]
     public void HttpRequest_SplitAtEveryByte_OneReplyWithoutReflectionAndTheEnd(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         foreach (string method in _methods)
         {
             string request = $"{method} /<script>alert(1)</script> HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{dialect.Marker}{dialect.SignIn}";
@@ -80,7 +81,7 @@ public sealed class CrossProtocolTests
     [MemberData(nameof(Protocols))]
     public void HttpRequest_InsideTls_OneReplyWithoutReflectionAndTheEnd(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         using SessionHarness mail = Serve(protocol, ssl: true);
         var client = HostileClient.Connect(mail);
         client.Handshake();
@@ -96,7 +97,7 @@ public sealed class CrossProtocolTests
     [MemberData(nameof(Protocols))]
     public void HttpRequest_LongerThanTheBuffer_ClosedWithoutReflection(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         using SessionHarness mail = Serve(protocol);
         ScriptedSocket client = mail.Connect();
         client.TakeText();
@@ -112,7 +113,7 @@ public sealed class CrossProtocolTests
     /// <returns>The protocol agreed on, empty if none was; null if the handshake was refused.</returns>
     private static string? Offer(MailProtocol protocol, bool ssl, params string[] names)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         using SessionHarness mail = Serve(protocol, ssl);
         ScriptedSocket socket = mail.Connect();
         if (!ssl)
@@ -147,7 +148,7 @@ public sealed class CrossProtocolTests
     }
 
     private static SessionHarness Serve(MailProtocol protocol, bool ssl = false) =>
-        new(settings => Dialect.Apply(settings, protocol) with { MaxErrors = 1000 }, ssl);
+        new(settings => Dialects.Apply(settings, protocol) with { MaxErrors = 1000 }, ssl);
 
     private static void End(SessionHarness mail, ScriptedSocket client)
     {

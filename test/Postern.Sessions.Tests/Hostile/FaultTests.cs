@@ -1,7 +1,8 @@
-using System.Text;
 using System.Text.RegularExpressions;
+using System.Text;
 using Postern.Interop;
 using Postern.Net.Tests.Scripted;
+using Postern.TestKit.Hostile;
 using Xunit;
 
 namespace Postern.Sessions.Tests.Hostile;
@@ -16,8 +17,6 @@ public sealed partial class FaultTests
 
     /// <summary>More than <c>timeout</c> and <c>auth_http_timeout</c> together.</summary>
     private const long LongMilliseconds = 130_000;
-
-    private static readonly string _binary = string.Concat(Enumerable.Range(0, 256).Select(value => (char)value));
 
     public enum Fault
     {
@@ -35,7 +34,7 @@ public sealed partial class FaultTests
     [MemberData(nameof(Faults))]
     public void AuthServer_AtEveryByteOfItsReply_InternalErrorLoggedAndNothingLeft(MailProtocol protocol, Fault fault)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         for (int sent = 0; sent < AuthReply.Length; sent++)
         {
             using var scene = new Scene(dialect);
@@ -59,8 +58,8 @@ public sealed partial class FaultTests
     [MemberData(nameof(Faults))]
     public void Backend_AtEveryByteOfEachReply_InternalErrorLoggedAndNothingLeft(MailProtocol protocol, Fault fault)
     {
-        Dialect dialect = Dialect.Of(protocol);
-        for (int step = 0; step < dialect.BackendReplies.Length; step++)
+        Dialect dialect = Dialects.Of(protocol);
+        for (int step = 0; step < dialect.BackendReplies.Count; step++)
         {
             for (int sent = 0; sent < dialect.BackendReplies[step].Length; sent++)
             {
@@ -85,7 +84,7 @@ public sealed partial class FaultTests
     [MemberData(nameof(Faults))]
     public void Client_AtEveryByteOfEachReply_NothingLeft(MailProtocol protocol, Fault fault)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         for (int sent = 0; sent < AuthReply.Length; sent++)
         {
             using var scene = new Scene(dialect);
@@ -96,7 +95,7 @@ public sealed partial class FaultTests
             scene.AssertNothingLeft();
         }
 
-        for (int step = 0; step < dialect.BackendReplies.Length; step++)
+        for (int step = 0; step < dialect.BackendReplies.Count; step++)
         {
             for (int sent = 0; sent < dialect.BackendReplies[step].Length; sent++)
             {
@@ -118,7 +117,7 @@ public sealed partial class FaultTests
     [MemberData(nameof(Faults))]
     public void Client_AtEveryByteOfItsSignIn_NothingLeft(MailProtocol protocol, Fault fault)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         for (int sent = 0; sent <= dialect.SignIn.Length; sent++)
         {
             using var scene = new Scene(dialect);
@@ -135,7 +134,7 @@ public sealed partial class FaultTests
     [MemberData(nameof(Faults))]
     public void Client_AtEveryByteOfEachSaslExchange_NothingLeft(MailProtocol protocol, Fault fault)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         string auth = protocol switch { MailProtocol.Imap => "a AUTHENTICATE ", _ => "AUTH " };
         foreach (string exchange in (string[])["PLAIN\r\nAHUAcA==\r\n", "LOGIN\r\ndXNlcg==\r\ncGFzcw==\r\n", "CRAM-MD5\r\ndSAxMTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMQ==\r\n", "EXTERNAL\r\ndXNlcg==\r\n"])
         {
@@ -155,8 +154,8 @@ public sealed partial class FaultTests
     [MemberData(nameof(Protocols))]
     public void AuthServer_GarbageAtEveryByte_NoSuccessAndOneLine(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
-        foreach (string garbage in Garbage())
+        Dialect dialect = Dialects.Of(protocol);
+        foreach (string garbage in Troublemakers.Garbage)
         {
             for (int sent = 0; sent < AuthReply.Length; sent++)
             {
@@ -186,10 +185,10 @@ public sealed partial class FaultTests
     [MemberData(nameof(Protocols))]
     public void Backend_GarbageAtEveryByteOfEachReply_NoSuccessAndNothingLeft(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
-        foreach (string garbage in Garbage())
+        Dialect dialect = Dialects.Of(protocol);
+        foreach (string garbage in Troublemakers.Garbage)
         {
-            for (int step = 0; step < dialect.BackendReplies.Length; step++)
+            for (int step = 0; step < dialect.BackendReplies.Count; step++)
             {
                 // Once the status is said the rest of a line is the backend's own text, which is not judged.
                 for (int sent = 0; sent < 3; sent++)
@@ -215,7 +214,7 @@ public sealed partial class FaultTests
     [MemberData(nameof(Protocols))]
     public void Replies_ByteByByte_SignInSucceeds(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         using var scene = new Scene(dialect);
         scene.SignIn();
         foreach (char ch in AuthReply)
@@ -240,7 +239,7 @@ public sealed partial class FaultTests
     [MemberData(nameof(Protocols))]
     public void Retry_AfterRefusal_WithEveryPairOfMechanisms(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         string auth = protocol == MailProtocol.Imap ? "a AUTHENTICATE " : "AUTH ";
         string digest = Convert.ToBase64String(Encoding.ASCII.GetBytes("user " + new string('1', 32)));
         List<(string Method, string Commands)> mechanisms =
@@ -294,8 +293,6 @@ public sealed partial class FaultTests
     [GeneratedRegex("\nAuth-Port: [0-9]+\r?\n\r?\n")]
     private static partial Regex WholeReply();
 
-    private static string[] Garbage() => ["\r\n\r\n", "\n", "\0", _binary, new string('x', 5000), string.Concat(Enumerable.Repeat("* OK\r\n+OK\r\n250 ok\r\n", 300)) + "x"];
-
     /// <summary>One sign-in on a scripted kernel.</summary>
     private sealed class Scene : IDisposable
     {
@@ -305,7 +302,7 @@ public sealed partial class FaultTests
         public Scene(Dialect dialect)
         {
             _dialect = dialect;
-            Mail = new SessionHarness(settings => Dialect.Apply(settings, dialect.Protocol), observer: notice => _judged.Add(notice.Accepted));
+            Mail = new SessionHarness(settings => Dialects.Apply(settings, Enum.Parse<MailProtocol>(dialect.Protocol, ignoreCase: true)), observer: notice => _judged.Add(notice.Accepted));
             Client = Mail.Connect();
             Assert.StartsWith(dialect.Greeting, Client.TakeText(), StringComparison.Ordinal);
         }

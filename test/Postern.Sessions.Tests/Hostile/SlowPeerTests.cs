@@ -1,4 +1,5 @@
 using Postern.Net.Tests.Scripted;
+using Postern.TestKit.Hostile;
 using Xunit;
 
 namespace Postern.Sessions.Tests.Hostile;
@@ -39,7 +40,7 @@ public sealed class SlowPeerTests
         using SessionHarness mail = Serve(protocol);
         ScriptedSocket client = SignIn(mail, protocol);
         Drip(mail, mail.Opened(0), "HTTP/1.0 200 OK\r\nX: " + new string('x', 200));
-        Assert.EndsWith(Dialect.Of(protocol).InternalError, client.TakeText(), StringComparison.Ordinal);
+        Assert.EndsWith(Dialects.Of(protocol).InternalError, client.TakeText(), StringComparison.Ordinal);
         client.ArriveEnd();
         AssertNothingLeft(mail);
     }
@@ -51,8 +52,8 @@ public sealed class SlowPeerTests
         using SessionHarness mail = Serve(protocol);
         ScriptedSocket client = SignIn(mail, protocol);
         mail.Say(mail.Opened(0), AuthReply);
-        Drip(mail, mail.Opened(1), Dialect.Of(protocol).BackendReplies[0][..^2] + new string('x', 200));
-        Assert.EndsWith(Dialect.Of(protocol).InternalError, client.TakeText(), StringComparison.Ordinal);
+        Drip(mail, mail.Opened(1), Dialects.Of(protocol).BackendReplies[0][..^2] + new string('x', 200));
+        Assert.EndsWith(Dialects.Of(protocol).InternalError, client.TakeText(), StringComparison.Ordinal);
         mail.Opened(0).ArriveEnd();
         client.ArriveEnd();
         AssertNothingLeft(mail);
@@ -67,7 +68,7 @@ public sealed class SlowPeerTests
         ScriptedSocket client = mail.Connect();
         client.TakeText();
         client.Window = 0;
-        string commands = string.Concat(Enumerable.Repeat(Dialect.Of(protocol).Marker, 10_000));
+        string commands = string.Concat(Enumerable.Repeat(Dialects.Of(protocol).Marker, 10_000));
         mail.Say(client, commands);
         Assert.True(client.Inbox.Length > commands.Length / 2, "commands were read whose replies nobody takes");
         mail.Script.Pass(4 * TimeoutSeconds * 1000);
@@ -80,7 +81,7 @@ public sealed class SlowPeerTests
     [MemberData(nameof(Protocols))]
     public void Client_RecordsOfEverySize_AreOneStream(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         string commands = string.Concat(Enumerable.Repeat(dialect.Marker, 4));
         string replies = string.Concat(Enumerable.Repeat(dialect.MarkerReply, 4));
         using SessionHarness mail = Serve(protocol);
@@ -103,13 +104,13 @@ public sealed class SlowPeerTests
         AssertNothingLeft(mail);
     }
 
-    private static SessionHarness Serve(MailProtocol protocol) => new(settings => Dialect.Apply(settings, protocol));
+    private static SessionHarness Serve(MailProtocol protocol) => new(settings => Dialects.Apply(settings, protocol));
 
     private static ScriptedSocket SignIn(SessionHarness mail, MailProtocol protocol)
     {
         ScriptedSocket client = mail.Connect();
         client.TakeText();
-        mail.Say(client, Dialect.Of(protocol).SignIn);
+        mail.Say(client, Dialects.Of(protocol).SignIn);
         return client;
     }
 

@@ -1,4 +1,5 @@
 using Postern.Net.Tests.Scripted;
+using Postern.TestKit.Hostile;
 using Xunit;
 
 namespace Postern.Sessions.Tests.Hostile;
@@ -17,8 +18,8 @@ public sealed class SmugglingTests
     {
         for (int split = 0; split <= Endings.Length; split++)
         {
-            using var mail = new SessionHarness(settings => Dialect.Apply(settings, MailProtocol.Smtp));
-            Dialect dialect = Dialect.Of(MailProtocol.Smtp);
+            using var mail = new SessionHarness(settings => Dialects.Apply(settings, MailProtocol.Smtp));
+            Dialect dialect = Dialects.Of(MailProtocol.Smtp);
             ScriptedSocket client = mail.Connect();
 
             // The first part comes with the AUTH command, the rest when the session is joined.
@@ -42,7 +43,7 @@ public sealed class SmugglingTests
     [InlineData(MailProtocol.Smtp, "NOOP\r\r\nNOOP\n", "500 5.5.1 Invalid command\r\n250 2.0.0 OK\r\n")]
     public void Commands_BareLineFeedEnds_BareCarriageReturnSpoils(MailProtocol protocol, string commands, string replies)
     {
-        using var mail = new SessionHarness(settings => Dialect.Apply(settings, protocol));
+        using var mail = new SessionHarness(settings => Dialects.Apply(settings, protocol));
         ScriptedSocket client = mail.Connect();
         client.TakeText();
         mail.Say(client, commands);

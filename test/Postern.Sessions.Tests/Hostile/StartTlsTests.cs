@@ -1,5 +1,6 @@
-using Postern.Net;
 using Postern.Net.Tls;
+using Postern.Net;
+using Postern.TestKit.Hostile;
 using Xunit;
 
 namespace Postern.Sessions.Tests.Hostile;
@@ -17,7 +18,7 @@ public sealed class StartTlsTests
     [MemberData(nameof(Protocols))]
     public void Injection_InOneSegment_IsNeverAnsweredNorRemembered(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         foreach (string injection in dialect.Injections)
         {
             using SessionHarness mail = Serve(protocol);
@@ -34,7 +35,7 @@ public sealed class StartTlsTests
     [MemberData(nameof(Protocols))]
     public void Injection_SplitAtEveryByte_IsNeverAnsweredNorRemembered(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         foreach (string injection in dialect.Injections.Where(text => text.Length < 200))
         {
             string all = dialect.StartTls + injection;
@@ -56,7 +57,7 @@ public sealed class StartTlsTests
     [MemberData(nameof(Protocols))]
     public void Injection_ByteByByte_IsNeverAnsweredNorRemembered(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         foreach (string injection in dialect.Injections.Where(text => text.Length < 200))
         {
             using SessionHarness mail = Serve(protocol);
@@ -73,7 +74,7 @@ public sealed class StartTlsTests
     [MemberData(nameof(Protocols))]
     public void Injection_GluedToTheClientHello_EndsTheConnection(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         foreach (string injection in dialect.Injections)
         {
             using SessionHarness mail = Serve(protocol);
@@ -91,7 +92,7 @@ public sealed class StartTlsTests
     [MemberData(nameof(Protocols))]
     public void Injection_WithTheClientHelloBehindIt_NoHandshake(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         foreach (string injection in dialect.Injections)
         {
             using SessionHarness mail = Serve(protocol);
@@ -109,7 +110,7 @@ public sealed class StartTlsTests
     [MemberData(nameof(Protocols))]
     public void Handshake_InPiecesOfAnySize_IsCompleted(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         foreach (int chunk in (int[])[1, 2, 3, 5, 7, 64, 300, 1024])
         {
             using SessionHarness mail = Serve(protocol);
@@ -127,7 +128,7 @@ public sealed class StartTlsTests
     [MemberData(nameof(Protocols))]
     public void StartTls_InsideTls_IsRefusedAndTheSessionGoesOn(MailProtocol protocol)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         using SessionHarness mail = Serve(protocol);
         var client = HostileClient.Connect(mail);
         client.TakeClear();
@@ -159,7 +160,7 @@ public sealed class StartTlsTests
     [InlineData(MailProtocol.Smtp, "AUTH EXTERNAL\r\n")]
     public void StartTls_DuringSasl_IsAResponse(MailProtocol protocol, string auth)
     {
-        Dialect dialect = Dialect.Of(protocol);
+        Dialect dialect = Dialects.Of(protocol);
         using SessionHarness mail = Serve(protocol);
         var client = HostileClient.Connect(mail);
         client.TakeClear();
@@ -177,7 +178,7 @@ public sealed class StartTlsTests
     [Fact]
     public void Smtp_TransactionAndNameBegunInClear_AreForgotten()
     {
-        using SessionHarness mail = new(settings => Dialect.Apply(settings, MailProtocol.Smtp) with { AuthMethods = AuthMethods.None });
+        using SessionHarness mail = new(settings => Dialects.Apply(settings, MailProtocol.Smtp) with { AuthMethods = AuthMethods.None });
         var client = HostileClient.Connect(mail);
         client.TakeClear();
         client.SayClear("EHLO attacker\r\n");
@@ -197,7 +198,7 @@ public sealed class StartTlsTests
     [Fact]
     public void Smtp_TheWordInAddresses_HasNoEffect()
     {
-        using SessionHarness mail = new(settings => Dialect.Apply(settings, MailProtocol.Smtp) with { AuthMethods = AuthMethods.None });
+        using SessionHarness mail = new(settings => Dialects.Apply(settings, MailProtocol.Smtp) with { AuthMethods = AuthMethods.None });
         var client = HostileClient.Connect(mail);
         client.TakeClear();
         Assert.Equal("250 2.0.0 OK\r\n", client.SayClear("MAIL FROM:<STARTTLS>\r\n"));
@@ -216,7 +217,7 @@ public sealed class StartTlsTests
     {
         using SessionHarness mail = new(settings =>
         {
-            settings = Dialect.Apply(settings, protocol);
+            settings = Dialects.Apply(settings, protocol);
             return settings with
             {
                 Tls = settings.Tls with { StartTls = StartTls.Only },
@@ -240,7 +241,7 @@ public sealed class StartTlsTests
     public void SecondProxyHeader_AfterStartTls_IsGarbage()
     {
         const string Header = "PROXY TCP4 198.51.100.7 192.0.2.1 4242 143\r\n";
-        Dialect dialect = Dialect.Of(MailProtocol.Imap);
+        Dialect dialect = Dialects.Of(MailProtocol.Imap);
         using (SessionHarness mail = Serve(MailProtocol.Imap, proxyProtocol: true))
         {
             var client = HostileClient.Connect(mail);
@@ -266,7 +267,7 @@ public sealed class StartTlsTests
     }
 
     private static SessionHarness Serve(MailProtocol protocol, bool proxyProtocol = false) =>
-        new(settings => Dialect.Apply(settings, protocol), proxyProtocol: proxyProtocol);
+        new(settings => Dialects.Apply(settings, protocol), proxyProtocol: proxyProtocol);
 
     /// <summary>In clear there is nothing but the go-ahead; what is behind it is a TLS alert.</summary>
     private static void AssertOnlyGoAhead(Dialect dialect, string clear, string injection)

@@ -92,6 +92,17 @@ public sealed class ScriptedConnection : IAsyncDisposable
         return Take(Math.Min(count, _pending.Count));
     }
 
+    /// <summary>Reads what is there, or comes next; nothing at the end.</summary>
+    public async Task<string> ReadSomeAsync()
+    {
+        if (_pending.Count == 0)
+        {
+            await FillAsync("anything");
+        }
+
+        return Take(_pending.Count);
+    }
+
     /// <summary>Reads everything up to the other side's close; a reset counts as one.</summary>
     public async Task<string> ReadToEndAsync()
     {

@@ -1,11 +1,12 @@
 using System.Text;
 
-namespace Postern.Sessions.Tests.Hostile;
+namespace Postern.TestKit.Hostile;
 
-/// <summary>How a protocol says what the tests of this folder need, so that one test covers all three.</summary>
-internal sealed record Dialect
+/// <summary>How a protocol says what the hostile tests need, so that one test covers all three.</summary>
+public sealed record Dialect
 {
-    public required MailProtocol Protocol { get; init; }
+    /// <summary><c>imap</c>, <c>pop3</c> or <c>smtp</c>.</summary>
+    public required string Protocol { get; init; }
 
     public required string Greeting { get; init; }
 
@@ -24,13 +25,13 @@ internal sealed record Dialect
     public required string InternalError { get; init; }
 
     /// <summary>Signs in as <c>user</c> with <c>pass</c>.</summary>
-    public required string SignIn { get; init; }
+    public string SignIn => SignInAs("user", "pass");
 
     /// <summary>What a client hears before its sign-in is judged.</summary>
     public string SignInPrompts { get; init; } = "";
 
     /// <summary>The backend's replies in a sign-in that succeeds, in order.</summary>
-    public required string[] BackendReplies { get; init; }
+    public required IReadOnlyList<string> BackendReplies { get; init; }
 
     /// <summary>How the reply begins that only a joined client hears.</summary>
     public required string Joined { get; init; }
@@ -39,28 +40,26 @@ internal sealed record Dialect
     public required string RefusedStart { get; init; }
 
     /// <summary>Things an attacker would like to have executed inside the victim's TLS session.</summary>
-    public required string[] Injections { get; init; }
+    public required IReadOnlyList<string> Injections { get; init; }
 
-    public static Dialect Of(MailProtocol protocol) => protocol switch
+    public static Dialect Of(string protocol) => protocol switch
     {
-        MailProtocol.Imap => Imap,
-        MailProtocol.Pop3 => Pop3,
+        "imap" => Imap,
+        "pop3" => Pop3,
         _ => Smtp,
     };
 
-    public static MailServerSettings Apply(MailServerSettings settings, MailProtocol protocol) => settings with
+    /// <summary>The commands of a sign-in with a password.</summary>
+    public string SignInAs(string login, string password) => Protocol switch
     {
-        Protocol = protocol,
-        AuthMethods = AuthMethods.Plain | AuthMethods.Login | AuthMethods.CramMd5 | AuthMethods.External
-            | (protocol == MailProtocol.Pop3 ? AuthMethods.Apop : 0),
-        ClientBufferBytes = protocol == MailProtocol.Pop3 ? 128 : 4096,
-        Capabilities = [],
-        ServerName = "mx.example.test",
+        "imap" => $"a LOGIN {login} {password}\r\n",
+        "pop3" => $"USER {login}\r\nPASS {password}\r\n",
+        _ => $"AUTH PLAIN {Convert.ToBase64String(Text.Bytes($"\0{login}\0{password}"))}\r\n",
     };
 
     private static Dialect Imap { get; } = new()
     {
-        Protocol = MailProtocol.Imap,
+        Protocol = "imap",
         Greeting = "* OK IMAP4 ready\r\n",
         StartTls = "a STARTTLS\r\n",
         GoAhead = "a OK completed\r\n",
@@ -68,7 +67,6 @@ internal sealed record Dialect
         MarkerReply = "marker OK completed\r\n",
         Invalid = "* BAD invalid command\r\n",
         InternalError = "* BAD internal server error\r\n",
-        SignIn = "a LOGIN user pass\r\n",
         BackendReplies = ["* OK hello\r\n", "a OK in\r\n"],
         Joined = "a OK",
         RefusedStart = "a NO ",
@@ -82,7 +80,7 @@ internal sealed record Dialect
 
     private static Dialect Pop3 { get; } = new()
     {
-        Protocol = MailProtocol.Pop3,
+        Protocol = "pop3",
         Greeting = "+OK POP3 ready",
         StartTls = "STLS\r\n",
         GoAhead = "+OK\r\n",
@@ -90,7 +88,6 @@ internal sealed record Dialect
         MarkerReply = "+OK Capability list follows\r\nSASL PLAIN LOGIN CRAM-MD5 EXTERNAL\r\n.\r\n",
         Invalid = "-ERR invalid command\r\n",
         InternalError = "-ERR internal server error\r\n",
-        SignIn = "USER user\r\nPASS pass\r\n",
         SignInPrompts = "+OK\r\n",
         BackendReplies = ["+OK hello\r\n", "+OK\r\n", "+OK in\r\n"],
         Joined = "+OK in",
@@ -104,7 +101,7 @@ internal sealed record Dialect
 
     private static Dialect Smtp { get; } = new()
     {
-        Protocol = MailProtocol.Smtp,
+        Protocol = "smtp",
         Greeting = "220 mx.example.test ESMTP ready\r\n",
         StartTls = "STARTTLS\r\n",
         GoAhead = "220 2.0.0 Start TLS\r\n",
@@ -112,7 +109,6 @@ internal sealed record Dialect
         MarkerReply = "250 mx.example.test\r\n",
         Invalid = "500 5.5.1 Invalid command\r\n",
         InternalError = "451 4.3.2 Internal server error\r\n",
-        SignIn = "AUTH PLAIN AHVzZXIAcGFzcw==\r\n",
         BackendReplies = ["220 hello\r\n", "250-mx\r\n250 XCLIENT\r\n", "220 again\r\n"],
         Joined = "235 ",
         RefusedStart = "535 ",
