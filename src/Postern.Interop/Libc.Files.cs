@@ -21,6 +21,11 @@ public static partial class Libc
     [LibraryImport("libc.so.6", SetLastError = true)]
     public static unsafe partial nint write(int fd, byte* buffer, nuint count);
 
+    /// <summary>pread(2).</summary>
+    /// <returns>Bytes read, 0 at the end of the file, or -1.</returns>
+    [LibraryImport("libc.so.6", SetLastError = true)]
+    public static unsafe partial nint pread(int fd, byte* buffer, nuint count, nint offset);
+
     /// <summary>close(2); errno by <see cref="Marshal.GetLastPInvokeError"/>. Not repeated: the number is free even after EINTR.</summary>
     [LibraryImport("libc.so.6", SetLastError = true)]
     public static partial int close(int fd);

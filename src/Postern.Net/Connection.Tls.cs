@@ -117,7 +117,7 @@ public sealed unsafe partial class Connection
         LoopBuffers buffers = _loop.Buffers;
         if (_ssl == 0)
         {
-            return Receive(buffers.Plain, LoopBuffers.InBytes);
+            return Receive(buffers.Plain, _loop.Memory.RelayBytes);
         }
 
         if (IsTlsBroken)
@@ -146,7 +146,7 @@ public sealed unsafe partial class Connection
                 return total;
             }
 
-            int n = Receive(buffers.In, LoopBuffers.InBytes);
+            int n = Receive(buffers.In, _loop.Memory.RelayBytes);
             if (n <= 0)
             {
                 return n;
@@ -459,9 +459,16 @@ public sealed unsafe partial class Connection
 
     private int ReceiveCipher() => Receive(_loop.Buffers.In, LoopBuffers.InBytes);
 
+    /// <exception cref="ConnectionEndedException">There is no memory for it.</exception>
     private void CreateSsl(TlsContext context)
     {
-        _ssl = context.NewConnection();
+        _loop.Memory.Take(MemoryGate.HandshakeBytes, _loop.Now);
+        _ssl = _isClients && !_loop.Memory.HasRoom(_loop.Now) ? 0 : context.NewConnection();
+        if (_ssl == 0)
+        {
+            throw new ConnectionEndedException(this, ConnectionEnd.OutOfMemory);
+        }
+
         _loop.Bio.Attach(_ssl);
     }
 

@@ -39,9 +39,12 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     private bool _hasUrgent;
     private bool _endOfStream;
     private bool _outArmed;
+    private readonly bool _isClients;
 
     private Connection(EventLoop loop, int descriptor, bool mayRead)
     {
+        // A client has been there before it was accepted; a backend is only being connected to.
+        _isClients = mayRead;
         _loop = loop;
         Descriptor = descriptor;
         _mayRead = mayRead;
@@ -70,6 +73,9 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     internal bool EndOfStreamKnown => _endOfStream;
 
     public bool IsClosed => Descriptor < 0;
+
+    /// <summary>Whether a dialogue with a client waits here, who has not signed in yet then.</summary>
+    internal bool IsClientsDialogue => _isClients && _waiter is Action;
 
     /// <summary>Takes over an accepted descriptor. The loop's place must have been reserved.</summary>
     internal static Connection FromAccepted(EventLoop loop, int descriptor) => new(loop, descriptor, mayRead: true);
@@ -539,6 +545,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
 
     private void Keep(ReadOnlySpan<byte> rest)
     {
+        _loop.Memory.Take(rest.Length, _loop.Now);
         if (_unsent is null)
         {
             _unsent = ArrayPool<byte>.Shared.Rent(rest.Length);

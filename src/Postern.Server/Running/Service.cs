@@ -21,7 +21,11 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
     /// <summary>The same after each rush of logins, which comes more often: some 20 ms, or 20,000 sessions.</summary>
     private const long MaxQuietlyCollectedBytes = 16 * 1024 * 1024;
 
+    /// <summary>How often a collection may be made because memory is short, in milliseconds: it stops all loops.</summary>
+    private const long CollectEveryMilliseconds = 5000;
+
     private readonly List<WorkerLoop> _loops = [];
+    private long _collectedAt = long.MinValue / 2;
     private readonly QuietMoment _quiet = new();
     private volatile bool _isWatching;
     private bool _isNoticed;
@@ -69,7 +73,11 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         // Reading the configuration was a rush, too.
         _quiet.OnCollection(Environment.TickCount64, GC.GetTotalAllocatedBytes());
         ListenWithCurrentPlans();
-        _loops.ForEach(loop => loop.Start());
+        foreach (WorkerLoop loop in _loops)
+        {
+            loop.Loop.MemoryBecameShort = () => orders.Add(OnMemoryShort);
+            loop.Start();
+        }
     }
 
     /// <summary>
@@ -177,6 +185,18 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
             CultureInfo.InvariantCulture,
             $"memory of earlier configurations was collected in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F1} ms, {managed / 1024} kB were managed"));
         _ = Libc.malloc_trim(0);
+    }
+
+    /// <summary>What the collector and malloc hold without need may be what is missing.</summary>
+    private void OnMemoryShort()
+    {
+        long now = Environment.TickCount64;
+        if (now - _collectedAt >= CollectEveryMilliseconds)
+        {
+            _collectedAt = now;
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            _ = Libc.malloc_trim(0);
+        }
     }
 
     /// <summary>On the finalizer's thread.</summary>
