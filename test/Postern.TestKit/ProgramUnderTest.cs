@@ -40,12 +40,14 @@ public sealed class ProgramUnderTest : IAsyncDisposable
     /// <param name="mailBlock">The whole <c>mail { }</c> block.</param>
     /// <param name="listenPort">One of the ports the block listens on.</param>
     /// <param name="workerConnections">The size of the connection table.</param>
+    /// <param name="environment">More variables for it.</param>
     public static async Task<ProgramUnderTest> StartAsync(
         MailProxy proxy,
         TemporaryFolder folder,
         string mailBlock,
         int listenPort,
-        int workerConnections = 256)
+        int workerConnections = 256,
+        IReadOnlyDictionary<string, string>? environment = null)
     {
         string errorLog = folder.File("error.log");
         string configuration = folder.Write(
@@ -63,7 +65,8 @@ public sealed class ProgramUnderTest : IAsyncDisposable
         RunningProcess process = RunningProcess.Start(
             ExecutableOf(proxy),
             ["-p", folder.Path + "/", "-e", folder.File("start.log"), "-c", configuration],
-            folder.Path);
+            folder.Path,
+            environment);
         try
         {
             await process.WaitForListenAsync(listenPort);
