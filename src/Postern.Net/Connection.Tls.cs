@@ -462,8 +462,7 @@ public sealed unsafe partial class Connection
     /// <exception cref="ConnectionEndedException">There is no memory for it.</exception>
     private void CreateSsl(TlsContext context)
     {
-        _loop.Memory.Take(MemoryGate.HandshakeBytes, _loop.Now);
-        _ssl = _isClients && !_loop.Memory.HasRoom(_loop.Now) ? 0 : context.NewConnection();
+        _ssl = context.NewConnection();
         if (_ssl == 0)
         {
             throw new ConnectionEndedException(this, ConnectionEnd.OutOfMemory);
@@ -523,6 +522,7 @@ public sealed unsafe partial class Connection
 
         Libssl.SSL_free(_ssl);
         _ssl = 0;
+        _loop.Memory.Free(MemoryGate.HandshakeBytes);
     }
 
     private void SetTransfer(byte* input, int length)

@@ -4,7 +4,7 @@ using Postern.Interop;
 namespace Postern.Net;
 
 /// <summary>
-/// The memory limits of the control group the process was in when it was first asked (cgroups(7)), and of those around it. Beyond them
+/// The memory limits of the control group the process is in when this is made (cgroups(7)), and of those around it. Beyond them
 /// nothing fails: the kernel kills.
 /// </summary>
 internal sealed unsafe class ControlGroupMemory
@@ -17,7 +17,7 @@ internal sealed unsafe class ControlGroupMemory
 
     private readonly List<Group> _groups = [];
 
-    private ControlGroupMemory()
+    public ControlGroupMemory()
     {
         const string Memberships = "/proc/self/cgroup";
         if (!File.Exists(Memberships))
@@ -39,8 +39,6 @@ internal sealed unsafe class ControlGroupMemory
             }
         }
     }
-
-    public static ControlGroupMemory Instance { get; } = new();
 
     /// <summary>Whether so many bytes more can be taken without the kernel having to kill.</summary>
     public bool HasRoomFor(long bytes)

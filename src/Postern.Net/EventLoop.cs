@@ -95,6 +95,13 @@ public sealed unsafe class EventLoop : IDisposable
         set => Memory.BecameShort = value;
     }
 
+    /// <summary>Called on the loop each time that much memory has been freed.</summary>
+    public Action? FreedMuchMemory
+    {
+        get => Memory.FreedMuch;
+        set => Memory.FreedMuch = value;
+    }
+
     /// <summary>The BIO shared by all SSL objects of this loop; made when the first is needed.</summary>
     internal TlsBio Bio => field ??= new TlsBio();
 

@@ -35,6 +35,9 @@ internal sealed class MemoryGate(SystemCalls system)
     /// <summary>So much may be taken unasked: some handshakes.</summary>
     private const int UnaskedBytes = 1024 * 1024;
 
+    /// <summary>When so much was freed it is worth the work to give it back to the kernel: some hundred handshakes.</summary>
+    private const int WorthBytes = 16 * 1024 * 1024;
+
     private const long AskEveryMilliseconds = 50;
 
     /// <summary>When there is little, asking is dearer: freed memory must be given back first.</summary>
@@ -42,6 +45,7 @@ internal sealed class MemoryGate(SystemCalls system)
 
     private long _taken;
     private long _askAt;
+    private int _freed;
 
     public MemoryRoom Room { get; private set; }
 
@@ -50,6 +54,9 @@ internal sealed class MemoryGate(SystemCalls system)
 
     /// <summary>Hears that memory has become short.</summary>
     public Action? BecameShort { get; set; }
+
+    /// <summary>Hears each time that much has been freed, which malloc keeps.</summary>
+    public Action? FreedMuch { get; set; }
 
     /// <summary>Bytes a relay reads at a time. What the other side does not take must be kept.</summary>
     public int RelayBytes => Room switch
@@ -82,6 +89,17 @@ internal sealed class MemoryGate(SystemCalls system)
         if ((_taken > 0 || Room != MemoryRoom.Plenty) && now >= _askAt)
         {
             Ask(now);
+        }
+    }
+
+    /// <summary>Somebody has freed about so much.</summary>
+    public void Free(int bytes)
+    {
+        _freed += bytes;
+        if (_freed >= WorthBytes)
+        {
+            _freed = 0;
+            FreedMuch?.Invoke();
         }
     }
 

@@ -55,6 +55,8 @@ public sealed unsafe class LinuxSystemCalls : SystemCalls
 {
     public static LinuxSystemCalls Instance { get; } = new();
 
+    private readonly ControlGroupMemory _group = new();
+
     /// <summary>The most the collector may hold: all of the machine, or what a limit leaves it.</summary>
     private readonly long _managedLimit = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
@@ -69,7 +71,7 @@ public sealed unsafe class LinuxSystemCalls : SystemCalls
     /// that was freed may still be malloc's, and is good for the next client.
     /// </summary>
     public override bool HasRoomFor(long bytes) => _managedLimit - GC.GetTotalMemory(forceFullCollection: false) >= bytes
-        && (ControlGroupMemory.Instance.HasRoomFor(bytes) || (Libc.malloc_trim(0) != 0 && ControlGroupMemory.Instance.HasRoomFor(bytes)))
+        && (_group.HasRoomFor(bytes) || (Libc.malloc_trim(0) != 0 && _group.HasRoomFor(bytes)))
         && (CanMap(bytes) || CanShare(bytes / 4));
 
     public override int Connect(EndpointAddress address, out string failedCall)
