@@ -20,11 +20,13 @@ internal sealed class MailService : IAsyncDisposable
 
     private readonly EchoBackends _backends;
     private readonly string _main;
+    private readonly int _workerConnections;
     private readonly HashSet<int> _started = [];
     private RunningProcess? _process;
 
-    private MailService(EchoBackends backends, string main)
+    private MailService(EchoBackends backends, string main, int workerConnections)
     {
+        _workerConnections = workerConnections;
         _backends = backends;
         _main = main;
         Certificate = TestCertificate.WriteEcdsa(Folder);
@@ -74,15 +76,16 @@ internal sealed class MailService : IAsyncDisposable
     /// <param name="backends">Whom clients are joined to.</param>
     /// <param name="main">More directives outside all blocks; <c>daemon off;</c> among them keeps it in the foreground.</param>
     /// <param name="environment">More variables for it.</param>
+    /// <param name="workerConnections">For each of its two loops.</param>
     public static async Task<MailService> StartAsync(
-        EchoBackends backends, string main = "", IReadOnlyDictionary<string, string>? environment = null)
+        EchoBackends backends, string main = "", IReadOnlyDictionary<string, string>? environment = null, int workerConnections = 4096)
     {
         if (!Environment.IsPrivilegedProcess)
         {
             throw new InvalidOperationException("These tests start a master, which is for the superuser only: run ./test.sh as root.");
         }
 
-        var service = new MailService(backends, main);
+        var service = new MailService(backends, main, workerConnections);
         try
         {
             service.Configure();
@@ -136,7 +139,7 @@ internal sealed class MailService : IAsyncDisposable
         worker_processes 2;
         pid {{PidFile}};
         error_log {{LogFile}} notice;
-        events { worker_connections 4096; }
+        events { worker_connections {{_workerConnections}}; }
         mail {
             auth_http 127.0.0.1:{{_backends.AuthPort}}/;
             auth_http_timeout 10s;
