@@ -35,8 +35,8 @@ internal sealed class MemoryGate(SystemCalls system)
     /// <summary>So much may be taken unasked: some handshakes.</summary>
     private const int UnaskedBytes = 1024 * 1024;
 
-    /// <summary>When so much was freed it is worth the work to give it back to the kernel: some hundred handshakes.</summary>
-    private const int WorthBytes = 16 * 1024 * 1024;
+    /// <summary>When so much was freed it is worth the work to give it back to the kernel: that of some dozen handshakes.</summary>
+    private const int WorthBytes = 4 * 1024 * 1024;
 
     private const long AskEveryMilliseconds = 50;
 
