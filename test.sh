@@ -33,6 +33,7 @@ packages=(
   swaks libnet-ssleay-perl msmtp fetchmail
   softhsm2 libengine-pkcs11-openssl               # a key in a token
   sslscan                                         # a scanner's judgement
+  faketime                                        # a wall clock that jumps
   procps
   valgrind                                        # counts instructions, watches native memory
   dpkg mandoc                                     # the package and its manual pages

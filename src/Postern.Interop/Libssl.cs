@@ -299,6 +299,9 @@ public static unsafe partial class Libssl
     public static partial byte* SSL_SESSION_get_id(nint session, uint* length);
 
     [LibraryImport(Library)]
+    public static partial void SSL_SESSION_free(nint session);
+
+    [LibraryImport(Library)]
     public static partial nint SSL_SESSION_get_time(nint session);
 
     [LibraryImport(Library)]

@@ -58,14 +58,30 @@ public sealed class LogWriter : IDisposable
     {
         lock (_gate)
         {
-            _waiting.Enqueue(target);
-            if (_thread is null)
+            if (_thread is not null || TryStart())
             {
-                _thread = new Thread(Run, maxStackSize: 128 * 1024) { IsBackground = true, Name = "log writer" };
-                _thread.Start();
+                _waiting.Enqueue(target);
+                Monitor.Pulse(_gate);
+                return;
             }
+        }
 
-            Monitor.Pulse(_gate);
+        target.Flush();
+    }
+
+    /// <returns>False if there is no memory for a thread: the next line tries again.</returns>
+    private bool TryStart()
+    {
+        try
+        {
+            var thread = new Thread(Run, maxStackSize: 128 * 1024) { IsBackground = true, Name = "log writer" };
+            thread.Start();
+            _thread = thread;
+            return true;
+        }
+        catch (OutOfMemoryException)
+        {
+            return false;
         }
     }
 

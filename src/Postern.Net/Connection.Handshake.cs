@@ -7,7 +7,7 @@ namespace Postern.Net;
 public sealed partial class Connection
 {
     /// <summary>Runs the handshake as the server. The SSL object (about 50 KB while it waits) is made at the first byte.</summary>
-    /// <exception cref="ConnectionEndedException">Aborted by a deadline.</exception>
+    /// <exception cref="ConnectionEndedException">Aborted by a deadline, or there is no memory for it.</exception>
     public async ValueTask<HandshakeOutcome> HandshakeAsServerAsync(TlsContext context)
     {
         while (true)
@@ -27,6 +27,12 @@ public sealed partial class Connection
 
             if (_ssl == 0)
             {
+                _loop.Memory.Take(MemoryGate.HandshakeBytes, _loop.Now);
+                if (!_loop.Memory.HasRoom(_loop.Now))
+                {
+                    throw new ConnectionEndedException(this, ConnectionEnd.OutOfMemory);
+                }
+
                 CreateSsl(context);
                 Libssl.SSL_set_accept_state(_ssl);
             }

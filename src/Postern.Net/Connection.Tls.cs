@@ -120,7 +120,7 @@ public sealed unsafe partial class Connection
         LoopBuffers buffers = _loop.Buffers;
         if (_ssl == 0)
         {
-            return Receive(buffers.Plain, LoopBuffers.InBytes);
+            return Receive(buffers.Plain, _loop.Memory.RelayBytes);
         }
 
         if (IsTlsBroken)
@@ -149,7 +149,7 @@ public sealed unsafe partial class Connection
                 return total;
             }
 
-            int n = Receive(buffers.In, LoopBuffers.InBytes);
+            int n = Receive(buffers.In, _loop.Memory.RelayBytes);
             if (n <= 0)
             {
                 return n;
@@ -491,9 +491,15 @@ public sealed unsafe partial class Connection
 
     private int ReceiveCipher() => Receive(_loop.Buffers.In, LoopBuffers.InBytes);
 
+    /// <exception cref="ConnectionEndedException">There is no memory for it.</exception>
     private void CreateSsl(TlsContext context)
     {
         _ssl = context.NewConnection();
+        if (_ssl == 0)
+        {
+            throw new ConnectionEndedException(this, ConnectionEnd.OutOfMemory);
+        }
+
         SslOwnership.Created(_ssl);
         _loop.Bio.Attach(_ssl);
     }
@@ -550,6 +556,7 @@ public sealed unsafe partial class Connection
         SslOwnership.Freed(_ssl);
         Libssl.SSL_free(_ssl);
         _ssl = 0;
+        _loop.Memory.Free(MemoryGate.HandshakeBytes);
     }
 
     /// <summary>Comes before every call that makes OpenSSL read or write.</summary>

@@ -40,12 +40,15 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     private bool _hasUrgent;
     private bool _endOfStream;
     private bool _outArmed;
+    private readonly bool _isClients;
 
     /// <summary>What passes through the loop's buffers in clear may be a password: until a relay begins it is wiped behind us.</summary>
     private bool _mayHoldSecrets = true;
 
     private Connection(EventLoop loop, int descriptor, bool mayRead)
     {
+        // A client has been there before it was accepted; a backend is only being connected to.
+        _isClients = mayRead;
         _loop = loop;
         Descriptor = descriptor;
         _mayRead = mayRead;
@@ -74,6 +77,9 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     internal bool EndOfStreamKnown => _endOfStream;
 
     public bool IsClosed => Descriptor < 0;
+
+    /// <summary>Whether a dialogue with a client waits here, who has not signed in yet then.</summary>
+    internal bool IsClientsDialogue => _isClients && _waiter is Action;
 
     /// <summary>Takes over an accepted descriptor. The loop's place must have been reserved.</summary>
     internal static Connection FromAccepted(EventLoop loop, int descriptor) => new(loop, descriptor, mayRead: true);
@@ -559,6 +565,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
 
     private void Keep(ReadOnlySpan<byte> rest)
     {
+        _loop.Memory.Take(rest.Length, _loop.Now);
         if (_unsent is null)
         {
             // It may hold a password on its way to a backend.

@@ -17,6 +17,9 @@ public enum ConnectionEnd
 
     /// <summary><c>worker_shutdown_timeout</c> passed.</summary>
     ShutdownTimeout,
+
+    /// <summary>There is no memory for who has not signed in.</summary>
+    OutOfMemory,
 }
 
 /// <summary>

@@ -32,6 +32,7 @@ public sealed unsafe class EventLoop : IDisposable
     /// <summary>Set after something was put into <see cref="_posted"/>: most turns need not look.</summary>
     private volatile bool _hasPosted;
     private bool _stopRequested;
+    private int _nextToGiveUp;
 
     /// <param name="system">The kernel, or a script.</param>
     /// <param name="maxConnections">
@@ -43,6 +44,7 @@ public sealed unsafe class EventLoop : IDisposable
         MaxConnections = maxConnections;
         Buffers = new LoopBuffers();
         _events = (byte*)NativeMemory.Alloc((nuint)(MaxEventsPerTurn * EpollEvents.Size));
+        Memory = new MemoryGate(system);
         Now = system.Milliseconds;
         Timers = new TimerWheel(Now);
         if (system is LinuxSystemCalls)
@@ -89,6 +91,23 @@ public sealed unsafe class EventLoop : IDisposable
 
     internal LoopBuffers Buffers { get; }
 
+    /// <summary>Whether there is memory for more.</summary>
+    internal MemoryGate Memory { get; }
+
+    /// <summary>Called on the loop when memory has become short.</summary>
+    public Action? MemoryBecameShort
+    {
+        get => Memory.BecameShort;
+        set => Memory.BecameShort = value;
+    }
+
+    /// <summary>Called on the loop each time that much memory has been freed.</summary>
+    public Action? FreedMuchMemory
+    {
+        get => Memory.FreedMuch;
+        set => Memory.FreedMuch = value;
+    }
+
     /// <summary>The BIO shared by all SSL objects of this loop; made when the first is needed.</summary>
     internal TlsBio Bio => field ??= new TlsBio();
 
@@ -123,6 +142,13 @@ public sealed unsafe class EventLoop : IDisposable
         {
             _deferred.Dequeue().RunDeferred();
             FlushOwner();
+        }
+
+        Memory.Refresh(Now);
+        if (Memory.MustGiveUp)
+        {
+            Memory.MustGiveUp = false;
+            GiveUpSome();
         }
     }
 
@@ -289,6 +315,24 @@ public sealed unsafe class EventLoop : IDisposable
         if (System is LinuxSystemCalls)
         {
             System.Close(_epoll);
+        }
+    }
+
+    /// <summary>Memory is for those who have signed in: the turn of a share of the others has come.</summary>
+    private void GiveUpSome()
+    {
+        // Each frees up to 64 KB; then the kernel is asked again.
+        const int Share = 256;
+        int given = 0;
+        for (int left = _tableUsed; left > 0 && given < Share; left--)
+        {
+            _nextToGiveUp = (_nextToGiveUp + 1) % _tableUsed;
+            if (_table[_nextToGiveUp] is Connection { IsClientsDialogue: true } connection)
+            {
+                connection.Abort(ConnectionEnd.OutOfMemory);
+                FlushOwner();
+                given++;
+            }
         }
     }
 

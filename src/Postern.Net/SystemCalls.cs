@@ -45,6 +45,9 @@ public abstract unsafe class SystemCalls
 
     /// <summary>Milliseconds of a clock that never jumps.</summary>
     public abstract long Milliseconds { get; }
+
+    /// <summary>Whether the process could get so many bytes of memory more.</summary>
+    public abstract bool HasRoomFor(long bytes);
 }
 
 /// <summary>The real kernel.</summary>
@@ -52,7 +55,24 @@ public sealed unsafe class LinuxSystemCalls : SystemCalls
 {
     public static LinuxSystemCalls Instance { get; } = new();
 
+    private readonly ControlGroupMemory _group = new();
+
+    /// <summary>The most the collector may hold: all of the machine, or what a limit leaves it.</summary>
+    private readonly long _managedLimit = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
+    /// <summary>Addresses without memory, for <see cref="CanShare"/>.</summary>
+    private readonly nint _reserve = Libc.mmap(0, (nuint)(MemoryGate.HeadroomBytes / 4), Libc.PROT_NONE, Libc.MAP_PRIVATE_ANONYMOUS, -1, 0);
+    private readonly Lock _reserveLock = new();
+
     public override long Milliseconds => Environment.TickCount64;
+
+    /// <summary>
+    /// Limits of the process (RLIMIT_AS, RLIMIT_DATA, vm.overcommit_memory) make mmap(2) fail; those of its control group are in files. Memory
+    /// that was freed may still be malloc's, and is good for the next client.
+    /// </summary>
+    public override bool HasRoomFor(long bytes) => _managedLimit - GC.GetTotalMemory(forceFullCollection: false) >= bytes
+        && (_group.HasRoomFor(bytes) || (Libc.malloc_trim(0) != 0 && _group.HasRoomFor(bytes)))
+        && (CanMap(bytes) || CanShare(bytes / 4));
 
     public override int Connect(EndpointAddress address, out string failedCall)
     {
@@ -145,6 +165,58 @@ public sealed unsafe class LinuxSystemCalls : SystemCalls
 
     public override int Wait(int epoll, byte* events, int maxEvents, int timeoutMilliseconds) =>
         Result(Libc.epoll_wait(epoll, events, maxEvents, timeoutMilliseconds));
+
+    private static bool CanMap(long bytes)
+    {
+        nint address = Libc.mmap(0, (nuint)bytes, Libc.PROT_READ_WRITE, Libc.MAP_PRIVATE_ANONYMOUS, -1, 0);
+        return address != Libc.MAP_FAILED && Libc.munmap(address, (nuint)bytes) == 0;
+    }
+
+    /// <summary>
+    /// Whether malloc has so much while the collector could get some, too, as it does it: by making memory it has reserved accessible. What
+    /// malloc once got it keeps, so that near the limit little is left for the collector, and need not be more for things to go on.
+    /// </summary>
+    private bool CanShare(long bytes)
+    {
+        lock (_reserveLock)
+        {
+            for (long collectors = bytes; collectors >= bytes / 4; collectors /= 2)
+            {
+                if (_reserve != Libc.MAP_FAILED && Libc.mprotect(_reserve, (nuint)collectors, Libc.PROT_READ_WRITE) == 0)
+                {
+                    bool can = CanAllocate(bytes);
+                    _ = Libc.mprotect(_reserve, (nuint)collectors, Libc.PROT_NONE);
+                    return can;
+                }
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Asks malloc, in pieces of the size TLS takes, and gives all back untouched.</summary>
+    private static bool CanAllocate(long bytes)
+    {
+        const int PieceBytes = 32 * 1024;
+        void* all = null;
+        long got = 0;
+        while (got < bytes && Libc.malloc(PieceBytes) is var piece && piece != null)
+        {
+            // The pieces are chained by their first words.
+            *(void**)piece = all;
+            all = piece;
+            got += PieceBytes;
+        }
+
+        while (all != null)
+        {
+            void* next = *(void**)all;
+            NativeMemory.Free(all);
+            all = next;
+        }
+
+        return got >= bytes;
+    }
 
     private static int Control(int epoll, int op, int fd, uint events, ulong data)
     {

@@ -479,6 +479,9 @@ public abstract partial class MailSession
             case ConnectionEnd.ShutdownTimeout:
                 LogInfo("shutdown timeout"u8);
                 break;
+            case ConnectionEnd.OutOfMemory:
+                LogInfo("not enough memory, client turned away"u8);
+                break;
             case ConnectionEnd.SocketError:
                 LogText(LogLevel.Info, ended.Detail + " failed", ended.Errno);
                 break;

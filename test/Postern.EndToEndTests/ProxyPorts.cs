@@ -30,7 +30,10 @@ internal sealed class ProxyPorts : IAsyncDisposable
     public static MailProxy Chosen =>
         Environment.GetEnvironmentVariable("POSTERN_E2E_PROXY") is { Length: > 0 } name ? Enum.Parse<MailProxy>(name, ignoreCase: true) : MailProxy.Postern;
 
-    public static async Task<ProxyPorts> StartAsync(string authUrl, int workerConnections = 4096)
+    /// <param name="authUrl">Of the auth server.</param>
+    /// <param name="workerConnections">The size of the connection table.</param>
+    /// <param name="more">More directives in the mail block.</param>
+    public static async Task<ProxyPorts> StartAsync(string authUrl, int workerConnections = 4096, string more = "")
     {
         var folder = new TemporaryFolder();
         try
@@ -43,6 +46,7 @@ internal sealed class ProxyPorts : IAsyncDisposable
                 mail {
                     server_name mx.example.test;
                     auth_http {{authUrl}};
+                    {{more}}
                     imap_auth plain login cram-md5;
                     imap_capabilities IMAP4rev1 LITERAL+ UIDPLUS IDLE;
                     ssl_certificate {{certificate.CertificateFile}};

@@ -44,6 +44,7 @@ public sealed class ProgramUnderTest : IAsyncDisposable
     /// <param name="logLevel">What the error log is to have.</param>
     /// <param name="under">A program, and its arguments, that runs this one; empty = none.</param>
     /// <param name="startLimit">How long it may take to start.</param>
+    /// <param name="environment">More variables for it.</param>
     public static async Task<ProgramUnderTest> StartAsync(
         MailProxy proxy,
         TemporaryFolder folder,
@@ -52,7 +53,8 @@ public sealed class ProgramUnderTest : IAsyncDisposable
         int workerConnections = 256,
         string logLevel = "info",
         IReadOnlyList<string>? under = null,
-        TimeSpan? startLimit = null)
+        TimeSpan? startLimit = null,
+        IReadOnlyDictionary<string, string>? environment = null)
     {
         string errorLog = folder.File("error.log");
         string configuration = folder.Write(
@@ -68,7 +70,7 @@ public sealed class ProgramUnderTest : IAsyncDisposable
 
             """);
         string[] command = [.. under ?? [], under is null ? ExecutableOf(proxy) : CopyWithoutDebugInformation(proxy, folder), "-p", folder.Path + "/", "-e", folder.File("start.log"), "-c", configuration];
-        RunningProcess process = RunningProcess.Start(command[0], command[1..], folder.Path);
+        RunningProcess process = RunningProcess.Start(command[0], command[1..], folder.Path, environment);
         try
         {
             await process.WaitForListenAsync(listenPort, startLimit);

@@ -33,7 +33,14 @@ internal sealed class TlsSite : IAsyncDisposable
     /// <param name="proxy">Which program.</param>
     /// <param name="files">Relative names in the directives are files of this folder.</param>
     /// <param name="servers">Directives of each server; with <c>starttls</c> among them its listener is a plain one.</param>
-    public static async Task<TlsSite> StartAsync(MailProxy proxy, TlsFolder files, params string[] servers)
+    public static Task<TlsSite> StartAsync(MailProxy proxy, TlsFolder files, params string[] servers) => StartAsync(proxy, files, environment: null, servers);
+
+    /// <param name="proxy">Which program.</param>
+    /// <param name="files">As above.</param>
+    /// <param name="environment">More variables for the program.</param>
+    /// <param name="servers">As above.</param>
+    public static async Task<TlsSite> StartAsync(
+        MailProxy proxy, TlsFolder files, IReadOnlyDictionary<string, string>? environment, params string[] servers)
     {
         var auth = new TcpListener(IPAddress.Loopback, 0);
         auth.Start();
@@ -56,7 +63,7 @@ internal sealed class TlsSite : IAsyncDisposable
             File.Copy(file, folder.File(Path.GetFileName(file)));
         }
 
-        ProgramUnderTest program = await ProgramUnderTest.StartAsync(proxy, folder, mail.ToString(), ports[0]);
+        ProgramUnderTest program = await ProgramUnderTest.StartAsync(proxy, folder, mail.ToString(), ports[0], environment: environment);
         var site = new TlsSite(program, auth, folder, ports);
         _ = site.ServeAuthAsync();
         return site;

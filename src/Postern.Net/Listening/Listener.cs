@@ -13,6 +13,8 @@ public sealed unsafe class Listener : EventSource
     /// <summary>Pause after running out of descriptors (<c>accept_mutex_delay</c>).</summary>
     private const long PauseMilliseconds = 500;
 
+    private static long _lastComplaintOfMemory = long.MinValue / 2;
+
     private readonly EventLoop _loop;
     private ListenPlan _plan;
     private ErrorLog _log;
@@ -53,6 +55,13 @@ public sealed unsafe class Listener : EventSource
     protected internal override void OnEvents(uint events)
     {
         byte* address = stackalloc byte[Libc.SockaddrBytes];
+        if (!_loop.Memory.HasRoom(_loop.Now))
+        {
+            ComplainOfMemory();
+            BeginPause();
+            return;
+        }
+
         for (int i = 0; i < AcceptsPerTurn && TableIndex >= 0; i++)
         {
             uint length = Libc.SockaddrBytes;
@@ -81,6 +90,7 @@ public sealed unsafe class Listener : EventSource
             return;
         }
 
+        _loop.Memory.Take(MemoryGate.ClientBytes, _loop.Now);
         Connection client = Connection.FromAccepted(_loop, descriptor);
         try
         {
@@ -136,12 +146,28 @@ public sealed unsafe class Listener : EventSource
 
     private void EndPause()
     {
+        if (!_loop.Memory.HasRoom(_loop.Now))
+        {
+            _loop.Timers.Arm(_pause, _loop.Now, PauseMilliseconds);
+            return;
+        }
+
         int result = _loop.Register(this, Interest(_plan));
         if (result < 0)
         {
             // Out of memory in the kernel: try again later rather than never accept any more.
             Complain(LogLevel.Alert, -result);
             _loop.Timers.Arm(_pause, _loop.Now, PauseMilliseconds);
+        }
+    }
+
+    /// <summary>Once a second at most in the whole process: all loops run short together.</summary>
+    private void ComplainOfMemory()
+    {
+        long last = Interlocked.Read(ref _lastComplaintOfMemory);
+        if (_loop.Now - last >= 1000 && Interlocked.CompareExchange(ref _lastComplaintOfMemory, _loop.Now, last) == last)
+        {
+            _log.Write(LogLevel.Crit, "not enough memory for new clients, those there are go on"u8);
         }
     }
 

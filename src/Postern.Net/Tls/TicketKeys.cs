@@ -149,7 +149,7 @@ internal sealed class ConfiguredTicketKeys(IReadOnlyList<TicketKey> keys) : Tick
 /// <summary>
 /// Random keys that replace each other by themselves: a key encrypts for about one session timeout and decrypts for about two.
 /// </summary>
-/// <param name="time">Wall clock.</param>
+/// <param name="time">Its wall clock is not asked: set back by years, it would make a key serve for years.</param>
 internal sealed class RotatingTicketKeys(TimeProvider time) : TicketKeys
 {
     private readonly Lock _rotating = new();
@@ -157,7 +157,7 @@ internal sealed class RotatingTicketKeys(TimeProvider time) : TicketKeys
 
     public override TicketKey ForNewTicket(long lifetimeSeconds)
     {
-        long now = time.GetUtcNow().ToUnixTimeSeconds();
+        long now = time.GetTimestamp() / time.TimestampFrequency;
         Ring? ring = _ring;
         if (ring is null || ring.PreviousExpires <= now)
         {
@@ -214,7 +214,7 @@ internal sealed class RotatingTicketKeys(TimeProvider time) : TicketKeys
 
         public TicketKey Previous => previous;
 
-        /// <summary>Unix time at which the last ticket of <see cref="Previous"/> is worthless.</summary>
+        /// <summary>Second at which the last ticket of <see cref="Previous"/> is worthless.</summary>
         public long PreviousExpires => previousExpires;
 
         public TicketKey Current => current;

@@ -32,7 +32,7 @@ public sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
         }
     }
 
-    /// <summary>A new SSL object; the caller frees it.</summary>
+    /// <summary>A new SSL object, which the caller frees; 0 if there is no memory for one.</summary>
     internal nint NewConnection()
     {
         if (!_areUsed)
@@ -40,8 +40,7 @@ public sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
             UseKeys();
         }
 
-        nint ssl = Libssl.SSL_new(handle);
-        return ssl != 0 ? ssl : throw new InvalidOperationException("SSL_new() failed");
+        return Libssl.SSL_new(handle);
     }
 
     /// <summary>

@@ -10,6 +10,12 @@ namespace Postern.Net.Tls;
 /// </summary>
 internal sealed unsafe class TlsServerState
 {
+    /// <summary>
+    /// A session may be born so much later than now, in seconds: the clock was set a little. Beyond, it was set back from far ahead, and
+    /// what was made meanwhile would live until then.
+    /// </summary>
+    private const long ClockSlackSeconds = 60;
+
     /// <summary>AES block size: length of a ticket's initialisation vector.</summary>
     private const int IvBytes = 16;
 
@@ -104,7 +110,7 @@ internal sealed unsafe class TlsServerState
         if (Libssl.SSL_session_reused(ssl) == 1 && ReadEnd(session) is long end)
         {
             // Not 0: OpenSSL 3.0 fails the handshake over a ticket without lifetime.
-            Libssl.SSL_SESSION_set_timeout(session, (nint)Math.Max(1, end - born));
+            Libssl.SSL_SESSION_set_timeout(session, (nint)Math.Clamp(end - born, 1, Math.Max(1, Libssl.SSL_SESSION_get_timeout(session))));
             return 1;
         }
 
@@ -116,7 +122,7 @@ internal sealed unsafe class TlsServerState
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int OnTicketDecrypted(nint ssl, nint session, byte* name, nuint nameLength, int status, nint argument) => status switch
     {
-        Libssl.SSL_TICKET_SUCCESS or Libssl.SSL_TICKET_SUCCESS_RENEW when ReadEnd(session) is long end && end <= Now() =>
+        Libssl.SSL_TICKET_SUCCESS or Libssl.SSL_TICKET_SUCCESS_RENEW when IsUnborn(session) || (ReadEnd(session) is long end && end <= Now()) =>
             Libssl.SSL_TICKET_RETURN_IGNORE_RENEW,
         Libssl.SSL_TICKET_SUCCESS => Libssl.SSL_TICKET_RETURN_USE,
         Libssl.SSL_TICKET_SUCCESS_RENEW => Libssl.SSL_TICKET_RETURN_USE_RENEW,
@@ -209,6 +215,11 @@ internal sealed unsafe class TlsServerState
                 // Left in the queue, it would be taken for a failure of the handshake.
                 Libcrypto.ERR_clear_error();
             }
+            else if (IsUnborn(session))
+            {
+                Libssl.SSL_SESSION_free(session);
+                return 0;
+            }
 
             return session;
         }
@@ -243,6 +254,8 @@ internal sealed unsafe class TlsServerState
             return begun == 1 && Libcrypto.EVP_MAC_init(mac, hmac, (nuint)key.HmacKey.Length, _macParameters) == 1;
         }
     }
+
+    private static bool IsUnborn(nint session) => Libssl.SSL_SESSION_get_time(session) > Now() + ClockSlackSeconds;
 
     private static long Now() => TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
 

@@ -21,7 +21,13 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
     /// <summary>The same after each rush of logins, which comes more often: some 20 ms, or 20,000 sessions.</summary>
     private const long MaxQuietlyCollectedBytes = 16 * 1024 * 1024;
 
+    /// <summary>How often a collection may be made because memory is short, in milliseconds: it stops all loops.</summary>
+    private const long CollectEveryMilliseconds = 5000;
+
     private readonly List<WorkerLoop> _loops = [];
+    private long _collectedAt = long.MinValue / 2;
+    private long _trimAt = -1;
+    private long _trimBy;
     private readonly QuietMoment _quiet = new();
     private volatile bool _isWatching;
     private bool _isNoticed;
@@ -69,7 +75,12 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         // Reading the configuration was a rush, too.
         _quiet.OnCollection(Environment.TickCount64, GC.GetTotalAllocatedBytes());
         ListenWithCurrentPlans();
-        _loops.ForEach(loop => loop.Start());
+        foreach (WorkerLoop loop in _loops)
+        {
+            loop.Loop.MemoryBecameShort = () => orders.Add(OnMemoryShort);
+            loop.Loop.FreedMuchMemory = () => orders.Add(OnFreedMuchMemory);
+            loop.Start();
+        }
     }
 
     /// <summary>
@@ -91,7 +102,7 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         _loops.Where(loop => !loop.HasEnded).Select(loop => (loop.Index, loop.Loop)), Environment.TickCount64, answered);
 
     /// <summary>When <see cref="ObeyClock"/> has something to do, in milliseconds of <see cref="Environment.TickCount64"/>; -1 = never.</summary>
-    public long Next => _quiet.Next;
+    public long Next => _trimAt < 0 ? _quiet.Next : _quiet.Next < 0 ? _trimAt : Math.Min(_trimAt, _quiet.Next);
 
     /// <summary>What is to be done at a certain time. On the main thread.</summary>
     public void ObeyClock()
@@ -99,6 +110,12 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         if (_quiet.HasCome(Environment.TickCount64, GC.GetTotalAllocatedBytes()) && GC.GetTotalMemory(forceFullCollection: false) <= MaxQuietlyCollectedBytes)
         {
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        }
+
+        if (_trimAt >= 0 && Environment.TickCount64 >= _trimAt)
+        {
+            _trimAt = -1;
+            _ = Libc.malloc_trim(0);
         }
     }
 
@@ -177,6 +194,31 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
             CultureInfo.InvariantCulture,
             $"memory of earlier configurations was collected in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F1} ms, {managed / 1024} kB were managed"));
         _ = Libc.malloc_trim(0);
+    }
+
+    /// <summary>What the collector and malloc hold without need may be what is missing.</summary>
+    private void OnMemoryShort()
+    {
+        long now = Environment.TickCount64;
+        if (now - _collectedAt >= CollectEveryMilliseconds)
+        {
+            _collectedAt = now;
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            _ = Libc.malloc_trim(0);
+        }
+    }
+
+    /// <summary>
+    /// A crowd with TLS has gone, or is going. malloc would keep its memory for ever, because some who stay lie between; it is given back once
+    /// no more of them leave, or after a while, so that a service which is always busy does it seldom.
+    /// </summary>
+    private void OnFreedMuchMemory()
+    {
+        const long QuietMilliseconds = 1000;
+        const long MostMilliseconds = 10_000;
+        long now = Environment.TickCount64;
+        _trimBy = _trimAt < 0 ? now + MostMilliseconds : _trimBy;
+        _trimAt = Math.Min(now + QuietMilliseconds, _trimBy);
     }
 
     /// <summary>On the finalizer's thread.</summary>

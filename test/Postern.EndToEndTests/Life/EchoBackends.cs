@@ -12,7 +12,11 @@ namespace Postern.EndToEndTests.Life;
 /// </summary>
 internal sealed class EchoBackends : IAsyncDisposable
 {
+    /// <summary>For the judge: the auth server does not answer, and closes at <see cref="EndSilenceAsync"/>.</summary>
+    public const string Silence = "silence";
+
     private readonly CancellationTokenSource _stop = new();
+    private CancellationTokenSource _silence = new();
     private readonly ConcurrentBag<Socket> _clients = [];
     private readonly Dictionary<string, int> _ports;
     private readonly List<Socket> _listeners = [];
@@ -45,8 +49,18 @@ internal sealed class EchoBackends : IAsyncDisposable
         _ = AcceptAsync(_auth, ServeAuthAsync);
     }
 
+    /// <summary>Whoever waits for an answer is hung up on.</summary>
+    public async Task EndSilenceAsync()
+    {
+        using CancellationTokenSource ended = _silence;
+        _silence = new CancellationTokenSource();
+        await ended.CancelAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
+        await EndSilenceAsync();
+        _silence.Dispose();
         await _stop.CancelAsync();
         _auth.Dispose();
         _listeners.ForEach(listener => listener.Dispose());
@@ -179,6 +193,11 @@ internal sealed class EchoBackends : IAsyncDisposable
 
             if (_judge?.Invoke(login, protocol) is { } response)
             {
+                if (response == Silence)
+                {
+                    await Task.Delay(Timeout.Infinite, _silence.Token);
+                }
+
                 await SendAsync(client, response);
                 return;
             }

@@ -21,11 +21,13 @@ internal sealed class MailService : IAsyncDisposable
     private readonly EchoBackends _backends;
     private readonly string _main;
     private readonly MailProxy _proxy;
+    private readonly int _workerConnections;
     private readonly HashSet<int> _started = [];
     private RunningProcess? _process;
 
-    private MailService(EchoBackends backends, string main, MailProxy proxy)
+    private MailService(EchoBackends backends, string main, MailProxy proxy, int workerConnections)
     {
+        _workerConnections = workerConnections;
         _backends = backends;
         _main = main;
         _proxy = proxy;
@@ -77,15 +79,20 @@ internal sealed class MailService : IAsyncDisposable
     /// <param name="main">More directives outside all blocks; <c>daemon off;</c> among them keeps it in the foreground.</param>
     /// <param name="environment">More variables for it.</param>
     /// <param name="proxy">Which program.</param>
+    /// <param name="workerConnections">For each of its two loops.</param>
     public static async Task<MailService> StartAsync(
-        EchoBackends backends, string main = "", IReadOnlyDictionary<string, string>? environment = null, MailProxy proxy = MailProxy.Postern)
+        EchoBackends backends,
+        string main = "",
+        IReadOnlyDictionary<string, string>? environment = null,
+        MailProxy proxy = MailProxy.Postern,
+        int workerConnections = 4096)
     {
         if (!Environment.IsPrivilegedProcess)
         {
             throw new InvalidOperationException("These tests start a master, which is for the superuser only: run ./test.sh as root.");
         }
 
-        var service = new MailService(backends, main, proxy);
+        var service = new MailService(backends, main, proxy, workerConnections);
         try
         {
             service.Configure();
@@ -140,7 +147,7 @@ internal sealed class MailService : IAsyncDisposable
         worker_processes 2;
         pid {{PidFile}};
         error_log {{LogFile}} notice;
-        events { worker_connections 4096; }
+        events { worker_connections {{_workerConnections}}; }
         mail {
             auth_http 127.0.0.1:{{_backends.AuthPort}}/;
             auth_http_timeout 10s;

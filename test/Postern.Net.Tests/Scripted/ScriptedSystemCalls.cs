@@ -13,6 +13,9 @@ internal sealed unsafe class ScriptedSystemCalls : SystemCalls
 
     public override long Milliseconds => _now;
 
+    /// <summary>Bytes of memory there are to be had.</summary>
+    public long MemoryLeft { get; set; } = long.MaxValue;
+
     /// <summary>Sockets made by connect(2), in order.</summary>
     public List<ScriptedSocket> Connected { get; } = [];
 
@@ -75,6 +78,8 @@ internal sealed unsafe class ScriptedSystemCalls : SystemCalls
         ConnectedTo.Add(address);
         return socket.Descriptor;
     }
+
+    public override bool HasRoomFor(long bytes) => bytes <= MemoryLeft;
 
     public override int GetLocalAddress(int fd, byte* address) =>
         SocketAddresses.Write(EndpointAddress.TryParseIP("192.0.2.1", 143)!, new Span<byte>(address, Libc.SockaddrBytes)) > 0 ? 0 : -1;

@@ -66,19 +66,19 @@ public sealed class TicketKeysTests
     {
         var keys = new RotatingTicketKeys(_time);
         TicketKey first = keys.ForNewTicket(Timeout);
-        _time.Seconds += Timeout - 1;
+        _time.Pass(Timeout - 1);
         Assert.Same(first, keys.ForNewTicket(Timeout));
 
-        _time.Seconds += 1;
+        _time.Pass(1);
         TicketKey second = keys.ForNewTicket(Timeout);
         Assert.NotSame(first, second);
         Assert.Same(first, keys.Find(first.Name, out bool isNewest));
         Assert.False(isNewest);
 
         // The first key's last ticket was made one second before it was replaced.
-        _time.Seconds += Timeout - 2;
+        _time.Pass(Timeout - 2);
         Assert.Same(second, keys.ForNewTicket(Timeout));
-        _time.Seconds += 1;
+        _time.Pass(1);
         Assert.NotSame(second, keys.ForNewTicket(Timeout));
         Assert.Null(keys.Find(first.Name, out _));
         Assert.Same(second, keys.Find(second.Name, out _));
@@ -89,12 +89,30 @@ public sealed class TicketKeysTests
     {
         var keys = new RotatingTicketKeys(_time);
         TicketKey first = keys.ForNewTicket(Timeout);
-        _time.Seconds += 10 * Timeout;
+        _time.Pass(10 * Timeout);
         TicketKey second = keys.ForNewTicket(Timeout);
-        _time.Seconds += 10 * Timeout;
+        _time.Pass(10 * Timeout);
         _ = keys.ForNewTicket(Timeout);
 
         Assert.NotSame(first, second);
+        Assert.Null(keys.Find(first.Name, out _));
+    }
+
+    [Theory]
+    [InlineData(315_360_000)]
+    [InlineData(-315_360_000)]
+    public void RotatingKeys_WallClockJumpsTenYears_KeysLiveAsLongAsEver(long jump)
+    {
+        var keys = new RotatingTicketKeys(_time);
+        TicketKey first = keys.ForNewTicket(Timeout);
+        _time.Seconds += jump;
+        Assert.Same(first, keys.ForNewTicket(Timeout));
+        _time.Pass(Timeout);
+        Assert.NotSame(first, keys.ForNewTicket(Timeout));
+        Assert.Same(first, keys.Find(first.Name, out _));
+        _time.Seconds -= jump;
+        _time.Pass(Timeout);
+        _ = keys.ForNewTicket(Timeout);
         Assert.Null(keys.Find(first.Name, out _));
     }
 
