@@ -172,6 +172,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         Descriptor = -1;
         _waiter = null;
         _loop.Release();
+        _loop.Memory.Free(_isClients ? MemoryGate.ClientBytes : 0);
     }
 
     /// <summary>

@@ -35,7 +35,7 @@ internal sealed class MemoryGate(SystemCalls system)
     /// <summary>So much may be taken unasked: some handshakes.</summary>
     private const int UnaskedBytes = 1024 * 1024;
 
-    /// <summary>When so much was freed it is worth the work to give it back to the kernel: that of some dozen handshakes.</summary>
+    /// <summary>When so much was freed it is worth the work to give it back to the kernel: some dozen handshakes, or some hundred clients.</summary>
     private const int WorthBytes = 4 * 1024 * 1024;
 
     private const long AskEveryMilliseconds = 50;

@@ -24,6 +24,9 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
     /// <summary>How often a collection may be made because memory is short, in milliseconds: it stops all loops.</summary>
     private const long CollectEveryMilliseconds = 5000;
 
+    /// <summary>The same when a crowd has gone, by those who stay.</summary>
+    private const int MaxCollectedConnections = 20_000;
+
     private readonly List<WorkerLoop> _loops = [];
     private long _collectedAt = long.MinValue / 2;
     private long _trimAt = -1;
@@ -114,6 +117,12 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
 
         if (_trimAt >= 0 && Environment.TickCount64 >= _trimAt)
         {
+            if (Environment.TickCount64 < _trimBy && _loops.Sum(loop => loop.Loop.Connections) <= MaxCollectedConnections)
+            {
+                // What they left to the collector it would find with the next who come only.
+                GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            }
+
             _trimAt = -1;
             _ = Libc.malloc_trim(0);
         }
@@ -209,7 +218,7 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
     }
 
     /// <summary>
-    /// A crowd with TLS has gone, or is going. malloc would keep its memory for ever, because some who stay lie between; it is given back once
+    /// A crowd has gone, or is going. malloc would keep its memory for ever, because some who stay lie between; it is given back once
     /// no more of them leave, or after a while, so that a service which is always busy does it seldom.
     /// </summary>
     private void OnFreedMuchMemory()
