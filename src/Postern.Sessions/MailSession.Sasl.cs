@@ -2,7 +2,6 @@ using System.Security.Cryptography;
 using Postern.Auth;
 using Postern.Logging;
 using Postern.Net;
-using Postern.Protocol;
 using Postern.Protocol.Sasl;
 
 namespace Postern.Sessions;
@@ -117,7 +116,7 @@ public abstract partial class MailSession
 
         SaslFault fault = PlainMessage.TryParse(decoded, out PlainMessage message);
         Credentials? credentials = fault == SaslFault.None
-            ? new Credentials(AuthMethod.Plain, Copy(message.Authcid, decoded), Copy(message.Password, decoded), [])
+            ? new Credentials(AuthMethod.Plain, message.Authcid.In(decoded).ToArray(), SecretBuffers.Copy(message.Password.In(decoded)), [])
             : null;
         CryptographicOperations.ZeroMemory(decoded);
         return credentials ?? Refuse(fault, SaslMechanism.Plain);
@@ -137,7 +136,7 @@ public abstract partial class MailSession
 
         SaslFault fault = CramMd5Message.TryParse(decoded, out CramMd5Message message);
         Credentials? credentials = fault == SaslFault.None
-            ? new Credentials(AuthMethod.CramMd5, Copy(message.Login, decoded), Copy(message.Digest, decoded), salt)
+            ? new Credentials(AuthMethod.CramMd5, message.Login.In(decoded).ToArray(), SecretBuffers.Copy(message.Digest.In(decoded)), salt)
             : null;
         CryptographicOperations.ZeroMemory(decoded);
         return credentials ?? Refuse(fault, SaslMechanism.CramMd5);
@@ -181,8 +180,6 @@ public abstract partial class MailSession
         WriteInvalid();
         return null;
     }
-
-    private static byte[] Copy(ByteRange range, byte[] source) => SecretBuffers.Copy(range.In(source));
 
     /// <summary>What remains of the command's byte budget.</summary>
     private sealed class SaslBudget(int bytesLeft)

@@ -146,7 +146,7 @@ internal sealed partial class ImapSession : MailSession
             return null;
         }
 
-        return await ExchangeAsync(Argument(0), _parser.ArgumentCount == 2 ? Argument(1) : null);
+        return await ExchangeAsync(Argument(0), _parser.ArgumentCount == 2 ? Argument(1, secret: true) : null);
     }
 
     /// <summary>LOGIN (RFC 9051 section 6.2.3): exactly two arguments, the user not empty.</summary>
@@ -158,13 +158,14 @@ internal sealed partial class ImapSession : MailSession
             return null;
         }
 
-        return new Credentials(AuthMethod.Plain, Argument(0), Argument(1), []);
+        return new Credentials(AuthMethod.Plain, Argument(0), Argument(1, secret: true), []);
     }
 
-    /// <summary>A copy of an argument, in memory for passwords, which most are.</summary>
-    private byte[] Argument(int index)
+    /// <summary>A copy of an argument; one that is a password, or may be, is in memory for such.</summary>
+    private byte[] Argument(int index, bool secret = false)
     {
-        byte[] value = SecretBuffers.Allocate(_parser.Argument(index).Range.Length);
+        int bytes = _parser.Argument(index).Range.Length;
+        byte[] value = secret ? SecretBuffers.Allocate(bytes) : new byte[bytes];
         int length = _parser.CopyArgument(index, Input, value);
         if (length == value.Length)
         {
@@ -172,7 +173,7 @@ internal sealed partial class ImapSession : MailSession
         }
 
         // Without its backslashes it is shorter; what is left behind may be a password.
-        byte[] exact = SecretBuffers.Copy(value.AsSpan(0, length));
+        byte[] exact = secret ? SecretBuffers.Copy(value.AsSpan(0, length)) : value[..length];
         value.AsSpan().Clear();
         return exact;
     }
