@@ -120,7 +120,7 @@ for project in test/*/*.csproj; do
   step "$name"
   log=$(mktemp)
   code=0
-  timeout --kill-after=10 600 "test/$name/bin/Release/net10.0/$name" -noColor -noLogo -failSkips 2>&1 | tee "$log" || code=$?
+  timeout --kill-after=10 900 "test/$name/bin/Release/net10.0/$name" -noColor -noLogo -failSkips 2>&1 | tee "$log" || code=$?
   summary=$(grep -E 'Total: [0-9]+, Errors: [0-9]+, Failed: [0-9]+, Skipped: [0-9]+' "$log" | tail -1 || true)
   rm -f "$log"
   if [[ $summary =~ Total:\ ([0-9]+),\ Errors:\ ([0-9]+),\ Failed:\ ([0-9]+),\ Skipped:\ ([0-9]+) ]]; then

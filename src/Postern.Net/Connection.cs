@@ -23,8 +23,9 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
 
     private readonly EventLoop _loop;
 
-    /// <summary>What runs on the next event: the dialogue's continuation, or the <see cref="IConnectionHandler"/> of a later phase.</summary>
-    private object? _waiter;
+    /// <summary>What runs on the next event: the dialogue's continuation, or else the handler of a later phase. At most one of them is set.</summary>
+    private Action? _waiter;
+    private IConnectionHandler? _handler;
     private byte[]? _unsent;
     private bool _unsentIsSecret;
     private int _unsentStart;
@@ -79,7 +80,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     public bool IsClosed => Descriptor < 0;
 
     /// <summary>Whether a dialogue with a client waits here, who has not signed in yet then.</summary>
-    internal bool IsClientsDialogue => _isClients && _waiter is Action;
+    internal bool IsClientsDialogue => _isClients && _waiter is not null;
 
     /// <summary>Takes over an accepted descriptor. The loop's place must have been reserved.</summary>
     internal static Connection FromAccepted(EventLoop loop, int descriptor) => new(loop, descriptor, mayRead: true);
@@ -149,7 +150,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     public void Abort(ConnectionEnd reason)
     {
         _aborted = reason;
-        if (_waiter is Action continuation)
+        if (_waiter is { } continuation)
         {
             _waiter = null;
             continuation();
@@ -171,6 +172,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         _loop.System.Close(Descriptor);
         Descriptor = -1;
         _waiter = null;
+        _handler = null;
         _loop.Release();
         _loop.Memory.Free(_isClients ? MemoryGate.ClientBytes : 0);
     }
@@ -182,7 +184,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     /// <param name="stallMilliseconds">How long the kernel may refuse to take unsent bytes before they are given up.</param>
     public void CloseGracefully(long stallMilliseconds)
     {
-        if (Descriptor < 0 || _waiter is LingeringClose)
+        if (Descriptor < 0 || _handler is LingeringClose)
         {
             return;
         }
@@ -207,9 +209,9 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     /// <summary>Ends <see cref="Watch"/>.</summary>
     public void Unwatch()
     {
-        if (_waiter is Watcher)
+        if (_handler is Watcher)
         {
-            _waiter = null;
+            _handler = null;
         }
     }
 
@@ -222,7 +224,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     /// <returns>False if something has arrived meanwhile: it must not be used.</returns>
     public bool EndIdle()
     {
-        _waiter = null;
+        _handler = null;
         return Descriptor >= 0 && !_mayRead && !_endOfStream && _sendErrno == 0;
     }
 
@@ -259,48 +261,41 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
             SendUnsent();
         }
 
-        switch (_waiter)
+        if (_handler is not null)
         {
-            case IConnectionHandler handler:
-                handler.OnReady(this);
-                break;
-            case Action continuation when IsOver(_waitsFor):
-                _waiter = null;
-                continuation();
-                break;
-            default:
-                break;
+            _handler.OnReady(this);
+        }
+        else if (_waiter is { } continuation && IsOver(_waitsFor))
+        {
+            _waiter = null;
+            continuation();
         }
     }
 
     protected internal override void OnFault()
     {
-        if (_waiter is IConnectionHandler handler)
-        {
-            handler.OnFault(this);
-        }
-
+        _handler?.OnFault(this);
         Close();
     }
 
     protected internal override void OnShutdownTimeout()
     {
-        switch (_waiter)
+        if (_handler is not null)
         {
-            case IConnectionHandler handler:
-                handler.OnShutdownTimeout(this);
-                break;
-            default:
-                // A dialogue that waits here ends now; one that waits elsewhere ends when it comes back.
-                Abort(ConnectionEnd.ShutdownTimeout);
-                break;
+            _handler.OnShutdownTimeout(this);
+        }
+        else
+        {
+            // A dialogue that waits here ends now; one that waits elsewhere ends when it comes back.
+            Abort(ConnectionEnd.ShutdownTimeout);
         }
     }
 
     /// <summary>From now on events go to the handler, without a dialogue or its state machine.</summary>
     internal void SetHandler(IConnectionHandler? handler)
     {
-        _waiter = handler;
+        _waiter = null;
+        _handler = handler;
         if (handler is not null)
         {
             _ = TryRegister();
@@ -675,7 +670,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
 
     internal void EndWaitForTime()
     {
-        if (_waitsFor is WaitKind.Time or WaitKind.InputOrTime && _waiter is Action continuation)
+        if (_waitsFor is WaitKind.Time or WaitKind.InputOrTime && _waiter is { } continuation)
         {
             _waiter = null;
             continuation();
@@ -684,9 +679,10 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
 
     private void Wait(Action continuation, WaitKind kind)
     {
-        Debug.Assert(_waiter is null, "one waiter at a time");
+        Debug.Assert(_waiter is null && _handler is null, "one waiter at a time");
         _waitsFor = kind;
         _waiter = continuation;
+        _handler = null;
     }
 
     /// <summary>Not yet in the loop's table, a connection is missed when the loop ends what is left.</summary>

@@ -3,6 +3,7 @@ using System.Text;
 using Postern.Config;
 using Postern.Interop;
 using Postern.Logging;
+using Postern.Net;
 using Postern.Server.Configuration;
 using Postern.Server.Running;
 
@@ -74,6 +75,9 @@ internal sealed class WorkerProcess : IDisposable
         }
 
         using var writer = LogWriter.Start();
+
+        // It reads files when it is first used, which belongs to starting.
+        _ = LinuxSystemCalls.Instance;
         StartUpPages.Release();
         _service.Start(generation);
         _ = _inbox.Channel.Send(ChannelMessage.Serving);

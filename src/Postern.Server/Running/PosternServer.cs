@@ -201,6 +201,9 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
         LogStart();
         using var writer = LogWriter.Start();
+
+        // It reads files when it is first used, which belongs to starting.
+        _ = LinuxSystemCalls.Instance;
         StartUpPages.Prepare();
         StartUpPages.Release();
         service.Start(first);
