@@ -1,5 +1,5 @@
-using System.Text.RegularExpressions;
 using System.Text;
+using System.Text.RegularExpressions;
 using Postern.Interop;
 using Postern.Net.Tests.Scripted;
 using Postern.TestKit.Hostile;

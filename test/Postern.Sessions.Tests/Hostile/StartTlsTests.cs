@@ -1,5 +1,5 @@
-using Postern.Net.Tls;
 using Postern.Net;
+using Postern.Net.Tls;
 using Postern.TestKit.Hostile;
 using Xunit;
 
