@@ -115,8 +115,21 @@ public sealed class StartTests
 
         int[] processes = [service.Master, .. MailService.WorkersOf(service.Master)];
         await Deadline.UntilAsync(
-            () => !processes.SelectMany(process => Directory.GetFiles($"/proc/{process}/fd")).Any(file => File.ResolveLinkTarget(file, false)?.FullName == old),
+            () => !processes.SelectMany(process => Directory.GetFiles($"/proc/{process}/fd")).Any(file => TargetOf(file) == old),
             () => "the old log is still open");
+    }
+
+    /// <returns>Null if it was closed since it was listed.</returns>
+    private static string? TargetOf(string descriptor)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(descriptor, false)?.FullName;
+        }
+        catch (FileNotFoundException)
+        {
+            return null;
+        }
     }
 
     private static Task<(int ExitCode, string Output)> RunAsync(
