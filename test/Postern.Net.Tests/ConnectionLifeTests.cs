@@ -49,10 +49,10 @@ public sealed class ConnectionLifeTests
     [Fact]
     public void AnyOrderOfActs_NothingIsMixedUpNothingIsLeft()
     {
-        int live = SslOwnership.Live;
         _script.Sample(
             acts =>
             {
+                int live = SslOwnership.Live;
                 using var world = new World();
                 foreach ((Act act, int slot) in acts)
                 {
@@ -99,6 +99,8 @@ public sealed class ConnectionLifeTests
     {
         using var script = new ScriptedLoop();
         TlsPair pair = TlsPair.Established(script);
+        pair.Client.Write("something to decrypt"u8);
+        script.Settle();
         Exception? found = null;
         var stranger = new Thread(() => found = Record.Exception(() => pair.Server.TryRead(new byte[10])));
         stranger.Start();

@@ -11,8 +11,8 @@ internal static class SslOwnership
 {
     private static readonly ConcurrentDictionary<nint, int> _threads = new();
 
-    /// <summary>SSL objects that were made and not freed yet; 0 without the switch.</summary>
-    public static int Live => _threads.Count;
+    /// <summary>SSL objects that this thread has made and not freed yet; 0 without the switch.</summary>
+    public static int Live => _threads.Values.Count(thread => thread == Environment.CurrentManagedThreadId);
 
     [FeatureSwitchDefinition("Postern.CheckTlsOwnership")]
     private static bool IsChecked { get; } = AppContext.TryGetSwitch("Postern.CheckTlsOwnership", out bool on) && on;
