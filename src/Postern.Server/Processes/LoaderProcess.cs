@@ -70,7 +70,11 @@ internal static class LoaderProcess
     private static bool TryHandOver(MainSettings settings, RecordedFiles files, Handover current, ProcessChannel channel)
     {
         // Whatever becomes of this process, the files of unix sockets are the master's.
-        var sockets = new ListeningSockets { KeepFiles = true };
+        var sockets = new ListeningSockets
+        {
+            KeepFiles = true,
+            UnixFileMade = path => _ = channel.Send(ChannelMessage.UnixFile, Encoding.UTF8.GetBytes(path)),
+        };
         sockets.Inherit(current.TakeSockets());
         using Handover? next = Prepare(settings, files, sockets, (level, text) => Send(channel, level, text));
         return next is not null && next.Send(channel);

@@ -101,6 +101,8 @@ internal sealed class MasterProcess : IDisposable
         {
             // What it would bring nobody needs any more.
             _ = Libc.kill(_loader.Id, Libc.SIGKILL);
+            HearLoader(untilItsEnd: true);
+            ForgetLoader(_loader);
             _loader.Dispose();
         }
 
@@ -371,9 +373,10 @@ internal sealed class MasterProcess : IDisposable
         }
     }
 
-    private void HearLoader()
+    /// <param name="untilItsEnd">Whether to wait until it has closed its end.</param>
+    private void HearLoader(bool untilItsEnd = false)
     {
-        while (_loader?.Inbox.Receive() is { } next)
+        while (_loader?.Inbox.Receive(untilItsEnd, (message, _) => _loader.Hear(message)) is { } next)
         {
             // Not before the loader has ended well: only then is it complete.
             _loader.Result?.Dispose();
@@ -396,6 +399,7 @@ internal sealed class MasterProcess : IDisposable
         if (end.Signal != 0)
         {
             Report(end, "configuration loader");
+            ForgetLoader(loader);
         }
 
         if (end is { Signal: 0, ExitCode: 0 } && loader.Result is { } next)
@@ -412,6 +416,9 @@ internal sealed class MasterProcess : IDisposable
             Reload();
         }
     }
+
+    /// <summary>It was killed, and could not tidy up.</summary>
+    private void ForgetLoader(Loader loader) => RemoveFiles(loader.UnixFiles.Except(UnixPaths(_handover)));
 
     /// <summary>Once; after reloads that is told when they end.</summary>
     private void TellReady()
@@ -444,6 +451,7 @@ internal sealed class MasterProcess : IDisposable
     {
         if (IsEnding)
         {
+            RemoveFiles(UnixPaths(next).Except(UnixPaths(_handover)));
             next.Dispose();
             return;
         }
@@ -711,6 +719,17 @@ internal sealed class MasterProcess : IDisposable
         public HandoverInbox Inbox { get; } = new(channel);
 
         public Handover? Result { get; set; }
+
+        /// <summary>Files of unix sockets it has made.</summary>
+        public List<string> UnixFiles { get; } = [];
+
+        public void Hear(ReceivedMessage message)
+        {
+            if (message.Kind == ChannelMessage.UnixFile)
+            {
+                UnixFiles.Add(Encoding.UTF8.GetString(message.Payload));
+            }
+        }
 
         public void Dispose()
         {

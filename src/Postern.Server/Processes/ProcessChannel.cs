@@ -39,6 +39,9 @@ internal enum ChannelMessage : byte
 
     /// <summary>From a loader, or a worker that reads its first configuration: a line for the log. The first byte is the level, then UTF-8.</summary>
     Line,
+
+    /// <summary>From a loader: it has made the file of a unix socket, at this path (UTF-8).</summary>
+    UnixFile,
 }
 
 /// <summary>A message that arrived. Its descriptors belong to whoever takes it.</summary>

@@ -18,6 +18,9 @@ internal sealed class ListeningSockets : IDisposable
     /// <summary>Another process listens on the unix sockets, too, or will: their files stay when they are closed here.</summary>
     public bool KeepFiles { get; set; }
 
+    /// <summary>Hears the path of each unix socket whose file was made: it is there from then on, whatever becomes of this process.</summary>
+    public Action<string>? UnixFileMade { get; init; }
+
     public IEnumerable<ListeningSocket> All => _sockets.Values;
 
     /// <summary>
@@ -77,6 +80,10 @@ internal sealed class ListeningSockets : IDisposable
                     List<ListeningSocket> neighbours = [.. _sockets.Values.Concat(opened).Where(socket => IsNeighbour(socket, plan))];
                     neighbours.ForEach(socket => socket.AllowSharing());
                     opened.Add(ListeningSocket.Open(plan, loops, neighbours.Count > 0));
+                    if (plan.Socket.Settings.Address.UnixPath is { Length: > 0 } path)
+                    {
+                        UnixFileMade?.Invoke(path);
+                    }
                 }
                 catch (SystemCallException e)
                 {

@@ -73,6 +73,29 @@ public sealed class ReloadTests
         await kept.ExchangeAsync(TestContext.Current.CancellationToken);
     }
 
+    /// <summary>A reload that waits for a port that is taken is ended with the service.</summary>
+    [Theory]
+    [InlineData(Alone)]
+    [InlineData(Master)]
+    public async Task Term_InTheMidstOfAReload_FileOfANewUnixSocketIsNotLeft(string main)
+    {
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, main);
+        string socket = service.Folder.File("imap.sock");
+        using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        taken.Start();
+        int port = ((System.Net.IPEndPoint)taken.LocalEndpoint).Port;
+
+        service.Configure($"server {{ listen unix:{socket}; listen 127.0.0.1:{port}; protocol imap; }}");
+        int master = service.Remember();
+        service.Signal(MailService.Hup);
+        await Deadline.UntilAsync(() => File.Exists(socket), () => service.Log);
+        service.Signal(MailService.Term);
+        await Deadline.UntilAsync(() => !MailService.IsRunning(master), () => service.Log);
+
+        Assert.False(File.Exists(socket), service.Log);
+    }
+
     [Theory]
     [InlineData(Alone)]
     [InlineData(Master)]
