@@ -37,8 +37,8 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     private bool _mayRead;
     private bool _hangUp;
 
-    /// <summary>Urgent data has come in (MSG_OOB): from then on a short read proves nothing, recv(2) stops at the mark.</summary>
-    private bool _hasUrgent;
+    /// <summary>From then on a short read does not prove that all was read: recv(2) stops at urgent data (MSG_OOB), and before an error.</summary>
+    private bool _mustReadOn;
     private bool _endOfStream;
     private bool _outArmed;
     private readonly bool _isClients;
@@ -250,10 +250,10 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
             _hangUp = true;
         }
 
-        if ((events & Libc.EPOLLPRI) != 0)
+        if ((events & (Libc.EPOLLPRI | Libc.EPOLLERR)) != 0)
         {
-            // The byte itself is nobody's, and dropped by the kernel; mail protocols do not know it.
-            _hasUrgent = true;
+            // The urgent byte itself is nobody's, and dropped by the kernel; mail protocols do not know it. An error is what the next read tells.
+            _mustReadOn = true;
         }
 
         if (HasUnsent && (events & (Libc.EPOLLOUT | Libc.EPOLLHUP | Libc.EPOLLERR)) != 0)
@@ -371,7 +371,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         int n = _loop.System.Receive(Descriptor, target, length);
         if (n > 0)
         {
-            if (n < length && !_hasUrgent)
+            if (n < length && !_mustReadOn)
             {
                 // Everything that had arrived was taken. If the end had been announced before, this was the last of it.
                 _mayRead = false;

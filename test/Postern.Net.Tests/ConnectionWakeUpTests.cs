@@ -142,7 +142,22 @@ public sealed class ConnectionWakeUpTests : IDisposable
         Assert.Equal(ends, dialogue.Ended);
     }
 
-    /// <summary>The same before anybody has waited for events.</summary>
+    /// <summary>Announced by one event, the last bytes and the reset behind them are still two things: the second one belongs into the log.</summary>
+    [Fact]
+    public void TryRead_ResetBehindTheLastBytes_IsNotTakenForTheEnd()
+    {
+        var (connection, socket) = _script.Accept();
+        ReadingDialogue dialogue = ReadingDialogue.Start(connection);
+        _script.Settle();
+        socket.Arrive("last words");
+        socket.Fail(Libc.ECONNRESET);
+        _script.Settle();
+        Assert.Equal("last words", dialogue.Read.TakeText());
+        Assert.False(dialogue.Ended);
+        Assert.Equal(Libc.ECONNRESET, dialogue.Failure?.Errno);
+    }
+
+    /// <summary>Urgent data before anybody has waited for events.</summary>
     [Fact]
     public void TryRead_UrgentDataBeforeRegistration_EverythingBehindItIsRead()
     {
