@@ -67,12 +67,21 @@ public sealed class UrgentDataTests
         _ = socket.Send("!"u8, SocketFlags.OutOfBand);
         _ = socket.Send("OP\r\nb NOOP\r\n"u8);
         socket.Shutdown(SocketShutdown.Send);
-        if (proxy == MailProxy.Nginx)
+        string outcome;
+        try
         {
-            await Assert.ThrowsAsync<IOException>(() => reader.ReadToEndAsync(TestContext.Current.CancellationToken));
-            return;
+            string text = await Deadline.WithinAsync(
+                stop => reader.ReadToEndAsync(stop), "replies and the end", proxy == MailProxy.Postern ? null : TimeSpan.FromSeconds(2));
+            outcome = text.Replace("\r", "", StringComparison.Ordinal);
+        }
+        catch (Exception e) when (e is IOException or TimeoutException)
+        {
+            outcome = e is IOException ? "reset" : "waits";
         }
 
-        Assert.Equal("* OK IMAP4 ready\na OK completed\nb OK completed\n", (await reader.ReadToEndAsync(TestContext.Current.CancellationToken)).Replace("\r", "", StringComparison.Ordinal));
+        // nginx stops reading at the mark: it waits for its timeout, closes with bytes unread, or happens to get all at once.
+        const string Answered = "* OK IMAP4 ready\na OK completed\nb OK completed\n";
+        string[] expected = proxy == MailProxy.Nginx ? ["reset", "waits", Answered] : [Answered];
+        Assert.Contains(outcome, expected);
     }
 }
