@@ -112,7 +112,7 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
     {
         if (_quiet.HasCome(Environment.TickCount64, GC.GetTotalAllocatedBytes()) && GC.GetTotalMemory(forceFullCollection: false) <= MaxQuietlyCollectedBytes)
         {
-            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            CollectEverything();
         }
 
         if (_trimAt >= 0 && Environment.TickCount64 >= _trimAt)
@@ -120,7 +120,7 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
             if (Environment.TickCount64 < _trimBy && _loops.Sum(loop => loop.Loop.Connections) <= MaxCollectedConnections)
             {
                 // What they left to the collector it would find with the next who come only.
-                GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+                CollectEverything();
             }
 
             _trimAt = -1;
@@ -205,6 +205,10 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         _ = Libc.malloc_trim(0);
     }
 
+    /// <summary>A collection that gives the kernel back what it can; all loops stand still meanwhile.</summary>
+    private static void CollectEverything() =>
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+
     /// <summary>What the collector and malloc hold without need may be what is missing.</summary>
     private void OnMemoryShort()
     {
@@ -212,7 +216,7 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
         if (now - _collectedAt >= CollectEveryMilliseconds)
         {
             _collectedAt = now;
-            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            CollectEverything();
             _ = Libc.malloc_trim(0);
         }
     }
