@@ -205,7 +205,7 @@ internal sealed class MailService : IAsyncDisposable
             return [.. Directory.GetDirectories($"/proc/{master}/task")
                 .SelectMany(task => File.ReadAllText(task + "/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
                 .Select(child => int.Parse(child, CultureInfo.InvariantCulture))
-                .Where(child => IsRunning(child) && File.ReadAllText($"/proc/{child}/cmdline").StartsWith("postern: worker", StringComparison.Ordinal))];
+                .Where(child => IsRunning(child) && File.ReadAllText($"/proc/{child}/cmdline").Contains(": worker process", StringComparison.Ordinal))];
         }
         catch (IOException)
         {
@@ -219,13 +219,22 @@ internal sealed class MailService : IAsyncDisposable
     {
         try
         {
-            string stat = File.ReadAllText($"/proc/{process}/stat");
-            return stat[stat.LastIndexOf(')')..][2] != 'Z';
+            return StateOf($"/proc/{process}") != 'Z';
         }
         catch (IOException)
         {
             return false;
         }
+    }
+
+    /// <summary>Whether SIGSTOP has reached each of its threads.</summary>
+    public static bool IsStopped(int process) => Directory.GetDirectories($"/proc/{process}/task").All(thread => StateOf(thread) == 'T');
+
+    /// <summary>proc(5): the letter behind the name in <c>stat</c>.</summary>
+    private static char StateOf(string folder)
+    {
+        string stat = File.ReadAllText(folder + "/stat");
+        return stat[stat.LastIndexOf(')')..][2];
     }
 
     public static void Signal(int process, int signal) => _ = SendSignal(process, signal);

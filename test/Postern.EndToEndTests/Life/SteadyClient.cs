@@ -114,9 +114,8 @@ internal sealed class SteadyClient : IAsyncDisposable
         await sending;
     }
 
-    /// <summary>Says the pieces, with an urgent byte (MSG_OOB) between two, and that it has no more to say.</summary>
-    /// <returns>All that comes back.</returns>
-    public async Task<byte[]> SayAllAsync(IReadOnlyList<byte[]> pieces, CancellationToken stop)
+    /// <summary>Says the pieces, with an urgent byte (MSG_OOB) between two.</summary>
+    public async Task SayWithUrgentByteAsync(IReadOnlyList<byte[]> pieces, CancellationToken stop)
     {
         for (int i = 0; i < pieces.Count; i++)
         {
@@ -127,11 +126,24 @@ internal sealed class SteadyClient : IAsyncDisposable
 
             await _stream.WriteAsync(pieces[i], stop);
         }
+    }
 
+    /// <summary>So many bytes of what comes back.</summary>
+    public async Task<byte[]> HearAsync(int count, CancellationToken stop)
+    {
+        byte[] heard = new byte[count];
+        await _stream.ReadExactlyAsync(heard, stop);
+        return heard;
+    }
+
+    /// <summary>Says that it has no more to say.</summary>
+    /// <returns>All that comes back.</returns>
+    public async Task<byte[]> HearToTheEndAsync(CancellationToken stop)
+    {
         _socket.Shutdown(SocketShutdown.Send);
-        using var echoed = new MemoryStream();
-        await _stream.CopyToAsync(echoed, stop);
-        return echoed.ToArray();
+        using var heard = new MemoryStream();
+        await _stream.CopyToAsync(heard, stop);
+        return heard.ToArray();
     }
 
     /// <summary>Ends the talk after the block under way; throws what went wrong.</summary>
