@@ -438,12 +438,14 @@ internal sealed class MasterProcess : IDisposable
     }
 
     /// <summary>Gives back what only the start needed: garbage, and pages of code.</summary>
-    private static void Settle()
+    private void Settle()
     {
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         _ = Libc.malloc_trim(0);
-        StartUpPages.Prepare();
-        StartUpPages.Release();
+
+        // What the runtime tidies up after a collection it does on the finalizer's thread, and it would fetch back half of the pages.
+        GC.WaitForPendingFinalizers();
+        _orders.BeforeWaiting(IdlePages.PrepareAndRelease);
     }
 
     /// <summary>A new configuration is in force: for the worker, or for a new one if it changes what a worker is.</summary>

@@ -62,7 +62,7 @@ internal sealed class WorkerProcess : IDisposable
 
         // Before a byte of the configuration is read: no fault in what follows can cost more than this worker.
         first.Limits.Raise(Alert);
-        StartUpPages.Prepare();
+        IdlePages.Prepare();
         if (WorkerUser.Become(first.User, first.UserId, first.GroupId) is { } fault)
         {
             Log(LogLevel.Emerg, fault);
@@ -78,7 +78,7 @@ internal sealed class WorkerProcess : IDisposable
 
         // It reads files when it is first used, which belongs to starting.
         _ = LinuxSystemCalls.Instance;
-        StartUpPages.Release();
+        IdlePages.Release();
         _service.Start(generation);
         _ = _inbox.Channel.Send(ChannelMessage.Serving);
         while (_service.IsRunning)

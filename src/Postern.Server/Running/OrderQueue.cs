@@ -12,6 +12,7 @@ internal sealed unsafe class OrderQueue : IDisposable
 {
     private readonly ConcurrentQueue<Action> _orders = new();
     private readonly int _wakeUp;
+    private Action? _beforeWaiting;
 
     public OrderQueue()
     {
@@ -32,6 +33,9 @@ internal sealed unsafe class OrderQueue : IDisposable
         _ = Libc.write(_wakeUp, (byte*)&one, sizeof(ulong));
     }
 
+    /// <summary>Has the main thread do this once, right before it next waits for something to do. On the main thread.</summary>
+    public void BeforeWaiting(Action action) => _beforeWaiting = action;
+
     /// <summary>How long to wait for a point in time.</summary>
     /// <param name="time">Milliseconds of <see cref="Environment.TickCount64"/>; negative = there is none.</param>
     /// <returns>Milliseconds, or -1.</returns>
@@ -51,6 +55,9 @@ internal sealed unsafe class OrderQueue : IDisposable
 
         if (_orders.IsEmpty)
         {
+            _beforeWaiting?.Invoke();
+            _beforeWaiting = null;
+
             // EINTR and failures for lack of memory: the caller looks at everything and comes again.
             _ = Libc.poll(descriptors, (nuint)(others.Length + 1), timeoutMilliseconds);
         }

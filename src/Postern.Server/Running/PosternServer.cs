@@ -204,8 +204,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
         // It reads files when it is first used, which belongs to starting.
         _ = LinuxSystemCalls.Instance;
-        StartUpPages.Prepare();
-        StartUpPages.Release();
+        IdlePages.PrepareAndRelease();
         service.Start(first);
         Started?.Invoke();
         Detachment.Complete(settings.ErrorLogs);

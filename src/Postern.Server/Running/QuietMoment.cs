@@ -32,30 +32,43 @@ internal sealed class QuietMoment
         }
     }
 
-    /// <summary>Whether everything should be collected now.</summary>
+    /// <summary>What is to be tidied up now.</summary>
     /// <param name="now">Milliseconds.</param>
     /// <param name="allocatedBytes">All bytes allocated since the process started.</param>
-    public bool HasCome(long now, long allocatedBytes)
+    public Tidying Ask(long now, long allocatedBytes)
     {
         if (Next < 0 || now < Next)
         {
-            return false;
+            return Tidying.Nothing;
         }
 
         if (allocatedBytes - _allocated > LittleBytes)
         {
             _allocated = allocatedBytes;
             Next = now + Interval;
-            return false;
+            return Tidying.Nothing;
         }
 
         Next = -1;
         if (allocatedBytes - _collectedAt < WorthBytes)
         {
-            return false;
+            return Tidying.Pages;
         }
 
         _collectedAt = allocatedBytes;
-        return true;
+        return Tidying.Garbage;
     }
+}
+
+/// <summary>What a quiet moment is good for.</summary>
+internal enum Tidying
+{
+    /// <summary>It is not quiet, or nothing has happened since it was.</summary>
+    Nothing,
+
+    /// <summary>Everything should be collected. The collector tells that it has run, so that another moment follows, for the pages.</summary>
+    Garbage,
+
+    /// <summary>Nothing is left to collect: what pages of code and constants the rush needed, and its collection, is not needed any more.</summary>
+    Pages,
 }

@@ -110,9 +110,16 @@ internal sealed class Service(OrderQueue orders, ListeningSockets sockets) : IDi
     /// <summary>What is to be done at a certain time. On the main thread.</summary>
     public void ObeyClock()
     {
-        if (_quiet.HasCome(Environment.TickCount64, GC.GetTotalAllocatedBytes()) && GC.GetTotalMemory(forceFullCollection: false) <= MaxQuietlyCollectedBytes)
+        switch (_quiet.Ask(Environment.TickCount64, GC.GetTotalAllocatedBytes()))
         {
-            CollectEverything();
+            case Tidying.Garbage when GC.GetTotalMemory(forceFullCollection: false) <= MaxQuietlyCollectedBytes:
+                CollectEverything();
+                break;
+            case Tidying.Nothing:
+                break;
+            default:
+                orders.BeforeWaiting(IdlePages.Release);
+                break;
         }
 
         if (_trimAt >= 0 && Environment.TickCount64 >= _trimAt)

@@ -5,10 +5,10 @@ using Postern.Interop;
 namespace Postern.Server.Running;
 
 /// <summary>
-/// Pages of the program and its libraries that only starting needed: reading the configuration runs through most of the code,
-/// serving through little of it.
+/// Pages of the program and its libraries that nobody needs at the moment: reading the configuration runs through most of the code, serving
+/// through little of it, and keeping idle sessions through hardly any.
 /// </summary>
-internal static unsafe class StartUpPages
+internal static unsafe class IdlePages
 {
     /// <summary>proc_pid_pagemap(5): the page is the file's, nobody has written to it.</summary>
     private const ulong IsFilePage = 1UL << 61;
@@ -35,6 +35,13 @@ internal static unsafe class StartUpPages
             _ = Libc.close(_pageMap);
             _pageMap = -1;
         }
+    }
+
+    /// <summary>For a process that may read its own page map at any time.</summary>
+    public static void PrepareAndRelease()
+    {
+        Prepare();
+        Release();
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
