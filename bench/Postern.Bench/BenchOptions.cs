@@ -54,7 +54,7 @@ internal sealed record BenchOptions
     /// <summary>Logins per second beside the held sessions.</summary>
     public int Rate { get; private init; } = 200;
 
-    /// <exception cref="FormatException">An unknown option or a bad value.</exception>
+    /// <exception cref="FormatException">An unknown option, a bad value, or a program that is not there.</exception>
     public static BenchOptions Parse(string[] arguments)
     {
         var options = new BenchOptions();
@@ -84,7 +84,10 @@ internal sealed record BenchOptions
             };
         }
 
-        return options;
+        string[] programs = [options.Postern, options.Peer];
+        return Array.Find(programs, program => !File.Exists(program)) is { } missing
+            ? throw new FormatException($"{missing} does not exist: ./bench.sh, from the project's folder, makes or installs what is compared")
+            : options;
     }
 
     public bool Wants(Measure measure) => Only.Count == 0 || Only.Any(name => Begins(measure, name));

@@ -31,7 +31,9 @@ internal static unsafe partial class Native
     public const uint EPOLLET = 1u << 31;
     public const int CLOCK_THREAD_CPUTIME_ID = 3;
     public const int RLIMIT_NOFILE = 7;
+    public const int SIGKILL = 9;
     public const int SIGTERM = 15;
+    public const int PR_SET_PDEATHSIG = 1;
 
     public const int SSL_ERROR_WANT_READ = 2;
     public const int SSL_ERROR_WANT_WRITE = 3;
@@ -101,6 +103,9 @@ internal static unsafe partial class Native
 
     [LibraryImport(Libc)]
     public static partial int getrlimit(int resource, ulong* softAndHard);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    public static partial int prctl(int option, nuint value);
 
     [LibraryImport(Libc, SetLastError = true)]
     public static partial int setrlimit(int resource, ulong* softAndHard);

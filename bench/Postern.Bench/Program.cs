@@ -7,6 +7,8 @@ const int NoResult = 2;
 
 if (args is ["fakes", string hosts])
 {
+    // Whatever becomes of the one who started them.
+    _ = Native.Check(Native.prctl(Native.PR_SET_PDEATHSIG, Native.SIGKILL), "prctl()");
     var fakes = new FakeServers(int.Parse(hosts, CultureInfo.InvariantCulture));
     Console.WriteLine(fakes.Ports);
     fakes.Run();

@@ -10,7 +10,10 @@ namespace Postern.Server.Running;
 /// </summary>
 internal static unsafe class IdlePages
 {
-    /// <summary>proc_pid_pagemap(5): the page is the file's, nobody has written to it.</summary>
+    /// <summary>proc_pid_pagemap(5): the page is in memory or in swap; else it is still to be read from the file.</summary>
+    private const ulong IsThere = 3UL << 62;
+
+    /// <summary>The page is the file's, nobody has written to it.</summary>
     private const ulong IsFilePage = 1UL << 61;
 
     /// <summary>Entries of the page map read at once: 1 MiB of memory.</summary>
@@ -19,21 +22,38 @@ internal static unsafe class IdlePages
     private static int _pageMap = -1;
 
     /// <summary>
-    /// Opens the process's page map, which a process that has given up its privileges may not; <see cref="Release()"/> closes it.
+    /// First and last byte of constants that were the file's when the page map was read. They are mapped for reading only, and what
+    /// the runtime writes there it writes before anything else runs: they stay so.
+    /// </summary>
+    private static readonly List<(long Start, long End)> _unwritten = [];
+
+    /// <summary>
+    /// Opens the process's page map, which a process that has given up its privileges may not; <see cref="Release()"/> closes it. Open for
+    /// longer it would tell an intruder where in the machine's memory the pages are.
     /// </summary>
     public static void Prepare() => _pageMap = Libc.open("/proc/self/pagemap", Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
 
     /// <summary>
     /// Gives mapped code and constants back to the kernel (madvise(2), MADV_DONTNEED). They stay in the page cache; what is used again is
-    /// mapped again, some 64 KiB at a time. Without a page map the program's own constants stay.
+    /// mapped again, some 64 KiB at a time. Of the program's own constants those go that the page map has once shown as unwritten.
     /// </summary>
     public static void Release()
     {
+        if (_pageMap >= 0)
+        {
+            _unwritten.Clear();
+        }
+
         _ = Libc.dl_iterate_phdr(&Release, null);
         if (_pageMap >= 0)
         {
             _ = Libc.close(_pageMap);
             _pageMap = -1;
+        }
+
+        foreach ((long start, long end) in _unwritten)
+        {
+            Release(start, end);
         }
     }
 
@@ -68,15 +88,15 @@ internal static unsafe class IdlePages
             else
             {
                 // The runtime keeps values of its own among the program's constants, which it writes once, at its start: those must stay.
-                ReleaseUnwritten(start, end, page);
+                FindUnwritten(start, end, page);
             }
         }
 
         return 0;
     }
 
-    /// <summary>Gives back those pages that are still the file's.</summary>
-    private static void ReleaseUnwritten(long start, long end, long page)
+    /// <summary>Notes those pages that are still the file's.</summary>
+    private static void FindUnwritten(long start, long end, long page)
     {
         ulong* entries = stackalloc ulong[EntriesAtOnce];
         for (long from = start; _pageMap >= 0 && from < end; from += EntriesAtOnce * page)
@@ -86,14 +106,14 @@ internal static unsafe class IdlePages
             for (int first = 0, next; first < count; first = next + 1)
             {
                 next = first;
-                while (next < count && (entries[next] & IsFilePage) != 0)
+                while (next < count && ((entries[next] & IsFilePage) != 0 || (entries[next] & IsThere) == 0))
                 {
                     next++;
                 }
 
                 if (next > first)
                 {
-                    Release(from + (first * page), from + (next * page));
+                    _unwritten.Add((from + (first * page), from + (next * page)));
                 }
             }
         }
