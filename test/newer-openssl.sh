@@ -44,7 +44,7 @@ fetch() {
     dpkg-deb --fsys-tarfile "$package" | tar -x -C "$root" --keep-directory-symlink
   done
   [ "$suite" != openssl4 ] || find "$root/usr/lib" \( -name 'libssl.so.3' -o -name 'libcrypto.so.3' \) -delete
-  cp /etc/passwd /etc/group "$root/etc/"
+  cp /etc/passwd /etc/group /etc/hosts "$root/etc/"
   mkdir -p "$root"/{proc,dev,sys,tmp,var/log/nginx,var/lib/nginx} "$root$repository"
   unset APT_CONFIG
   touch "$root/apt/complete"

@@ -50,6 +50,8 @@ internal static unsafe partial class Native
     public const int TLS1_2_VERSION = 0x303;
     public const int TLS1_3_VERSION = 0x304;
 
+    private static int _portsTried;
+
     private const string Libc = "libc.so.6";
     private const string Libssl = "libssl.so.3";
 
@@ -222,12 +224,29 @@ internal static unsafe partial class Native
         return fd;
     }
 
-    /// <summary>A port nobody listens on now.</summary>
+    /// <summary>
+    /// A port nobody listens on now, each once in the life of this process. Below the kernel's ephemeral range (32768 and up): out of it
+    /// an outgoing connection might take it before the proxy does.
+    /// </summary>
     public static int FreePort()
     {
-        int port = 0;
-        _ = close(Listen(ref port));
-        return port;
+        const int First = 10_000;
+        const int Count = 20_000;
+        byte* address = stackalloc byte[16];
+        for (int tries = 0; tries < Count; tries++)
+        {
+            int port = First + ((Environment.ProcessId + _portsTried++) % Count);
+            WriteAddress(address, port);
+            int fd = NewSocket();
+            int result = bind(fd, address, 16);
+            _ = close(fd);
+            if (result == 0)
+            {
+                return port;
+            }
+        }
+
+        throw new LoadFailedException("no loopback port is free");
     }
 
     /// <summary>sockaddr_in of 127.0.0.1, or of 127.0.1.<paramref name="host"/> if that is not 0.</summary>

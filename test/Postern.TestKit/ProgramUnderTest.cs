@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+
 namespace Postern.TestKit;
 
 /// <summary>The two programs a scenario is played against.</summary>
@@ -82,6 +84,16 @@ public sealed class ProgramUnderTest : IAsyncDisposable
             throw new InvalidOperationException($"{e.Message}\n{await File.ReadAllTextAsync(configuration)}", e);
         }
     }
+
+    /// <summary>What the oracle says it is, for differences that came with a version.</summary>
+    public static Version NginxVersion => _nginxVersion.Value;
+
+    private static readonly Lazy<Version> _nginxVersion = new(static () =>
+    {
+        (int code, string output) = RunningProcess.RunAsync(ExecutableOf(MailProxy.Nginx), ["-v"]).GetAwaiter().GetResult();
+        Match said = new Regex(@"nginx version: nginx/([0-9.]+)").Match(output);
+        return code == 0 && said.Success ? Version.Parse(said.Groups[1].Value) : throw new InvalidOperationException($"nginx does not say its version: {output}");
+    });
 
     /// <summary>The file to start. A postern that is not there is a failure, never a skipped test.</summary>
     public static string ExecutableOf(MailProxy proxy)

@@ -37,7 +37,9 @@ public sealed class CredentialsOnTheWireTests
             {
                 (MailProxy.Postern, "pop3") => ["one value", "internal error, not called"],
                 (MailProxy.Nginx, "pop3") => ["one value", "commands of the client's own"],
-                (MailProxy.Nginx, "smtp") => ["one value", "another value", "attributes or commands of the client's own"],
+
+                // XCLIENT's LOGIN is xtext since then.
+                (MailProxy.Nginx, "smtp") when ProgramUnderTest.NginxVersion < new Version(1, 29, 2) => ["one value", "another value", "attributes or commands of the client's own"],
                 _ => ["one value"],
             });
         }

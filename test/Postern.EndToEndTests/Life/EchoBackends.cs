@@ -115,7 +115,7 @@ internal sealed class EchoBackends : IAsyncDisposable
                 await serve(client);
             }
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException or OperationCanceledException)
         {
             // The client will notice what it misses.
         }
@@ -173,12 +173,13 @@ internal sealed class EchoBackends : IAsyncDisposable
 
     private async Task ServeAuthAsync(Socket client)
     {
+        // Byte by byte it would be busy for seconds with the long questions of a crowd.
+        using var reader = new StreamReader(new NetworkStream(client), Encoding.Latin1);
         while (true)
         {
             string protocol = "";
             string login = "";
-            string line;
-            while ((line = await ReadLineAsync(client)).Length > 0)
+            while (await reader.ReadLineAsync(_stop.Token) is { Length: > 0 } line)
             {
                 const string Header = "Auth-Protocol: ";
                 const string Login = "Auth-User: ";

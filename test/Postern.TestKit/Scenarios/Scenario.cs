@@ -18,7 +18,9 @@ public sealed record ScenarioStep(string Kind, int Repeat, string Text, MailProx
 /// <param name="Zone">Records of a name server of the scenario's own; none: there is no name server.</param>
 /// <param name="AuthServer">Where the auth server listens: <c>tcp</c>, <c>unix</c> or <c>none</c>.</param>
 /// <param name="Upstream">Where the upstream listens: <c>ipv4</c> or <c>ipv6</c>.</param>
-/// <param name="Differs">Why the two programs answer differently: Q-nn, N-nn or <c>version</c> with a reason. Empty when they do not.</param>
+/// <param name="Differs">
+/// Why the two programs answer differently: Q-nn, N-nn, <c>decided</c>, or <c>until VERSION</c>, with a reason. Empty when they do not.
+/// </param>
 /// <param name="Steps">What happens, in order.</param>
 public sealed record Scenario(
     string Name,
@@ -33,6 +35,9 @@ public sealed record Scenario(
     string Differs,
     IReadOnlyList<ScenarioStep> Steps)
 {
+    /// <summary>The nginx that has come to do what postern does; null = none has.</summary>
+    public Version? NginxAgreesSince { get; } = Differs.Split(' ') is ["until", string version, ..] ? Version.Parse(version) : null;
+
     public override string ToString() => Name;
 }
 

@@ -15,6 +15,9 @@ public sealed class ScenarioPlayer : IAsyncDisposable
 {
     private readonly Scenario _scenario;
     private readonly MailProxy _proxy;
+
+    /// <summary>Whose lines it plays.</summary>
+    private readonly MailProxy _part;
     private readonly TimeSpan _limit;
     private readonly TemporaryFolder _folder = new();
     private readonly Dictionary<string, string> _values = [];
@@ -34,6 +37,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         _limit = limit;
         _scenario = scenario;
         _proxy = proxy;
+        _part = proxy == MailProxy.Nginx && scenario.NginxAgreesSince is { } since && since <= ProgramUnderTest.NginxVersion ? MailProxy.Postern : proxy;
     }
 
     private ScriptedConnection Auth => _auth ?? throw new InvalidOperationException("No auth request yet.");
@@ -45,7 +49,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(scenario);
         await using var player = new ScenarioPlayer(scenario, proxy, limit ?? Deadline.Step);
         await player.StartAsync();
-        ScenarioStep[] steps = [.. scenario.Steps.Where(step => step.Only is null || step.Only == proxy)];
+        ScenarioStep[] steps = [.. scenario.Steps.Where(step => step.Only is null || step.Only == player._part)];
         int at = 0;
         while (at < steps.Length)
         {
@@ -126,7 +130,7 @@ public sealed class ScenarioPlayer : IAsyncDisposable
     }
 
     private string[] Directives(IEnumerable<ConfigurationLine> lines) =>
-        [.. lines.Where(line => line.Only is null || line.Only == _proxy).Select(line => Template.Render(line.Text.Replace("\\", "\\\\", StringComparison.Ordinal), _values))];
+        [.. lines.Where(line => line.Only is null || line.Only == _part).Select(line => Template.Render(line.Text.Replace("\\", "\\\\", StringComparison.Ordinal), _values))];
 
     private static string Default(string[] lines, string directive, string text) =>
         lines.Any(line => line.StartsWith(directive + " ", StringComparison.Ordinal)) ? "" : text;
