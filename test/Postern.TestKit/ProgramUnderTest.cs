@@ -47,6 +47,7 @@ public sealed class ProgramUnderTest : IAsyncDisposable
     /// <param name="under">A program, and its arguments, that runs this one; empty = none.</param>
     /// <param name="startLimit">How long it may take to start.</param>
     /// <param name="environment">More variables for it.</param>
+    /// <param name="loops"><c>worker_processes</c>; nginx, without a master, has one at any rate.</param>
     public static async Task<ProgramUnderTest> StartAsync(
         MailProxy proxy,
         TemporaryFolder folder,
@@ -56,7 +57,8 @@ public sealed class ProgramUnderTest : IAsyncDisposable
         string logLevel = "info",
         IReadOnlyList<string>? under = null,
         TimeSpan? startLimit = null,
-        IReadOnlyDictionary<string, string>? environment = null)
+        IReadOnlyDictionary<string, string>? environment = null,
+        int loops = 1)
     {
         string errorLog = folder.File("error.log");
         string configuration = folder.Write(
@@ -65,6 +67,7 @@ public sealed class ProgramUnderTest : IAsyncDisposable
             load_module {{NginxMailModule}};
             daemon off;
             master_process off;
+            worker_processes {{loops}};
             pid {{folder.File("proxy.pid")}};
             error_log {{errorLog}} {{logLevel}};
             events { worker_connections {{workerConnections}}; }

@@ -78,7 +78,8 @@ internal sealed class HostileSite : IAsyncDisposable
     /// <param name="logLevel">What the log is to have.</param>
     /// <param name="under">A program that runs this one, see <see cref="ProgramUnderTest"/>.</param>
     /// <param name="limit">How long it may take to start, and to answer.</param>
-    public static async Task<HostileSite> StartAsync(MailProxy proxy, string mail = "", string servers = "", string logLevel = "info", IReadOnlyList<string>? under = null, TimeSpan? limit = null)
+    /// <param name="loops"><c>worker_processes</c>; nginx, without a master, has one at any rate.</param>
+    public static async Task<HostileSite> StartAsync(MailProxy proxy, string mail = "", string servers = "", string logLevel = "info", IReadOnlyList<string>? under = null, TimeSpan? limit = null, int loops = 1)
     {
         var site = new HostileSite(proxy) { _limit = limit ?? TimeSpan.FromSeconds(20) };
         try
@@ -114,7 +115,8 @@ internal sealed class HostileSite : IAsyncDisposable
                 workerConnections: 8192,
                 logLevel,
                 under,
-                limit);
+                limit,
+                loops: loops);
             site.Keep(site.AcceptAsync(site._auth, site.ServeAuthAsync));
             await using (ScriptedConnection first = await site.ConnectAsync("imap"))
             {

@@ -30,7 +30,8 @@ public sealed class NativeMemoryTests
             MailProxy.Postern,
             "ssl_session_cache shared:S:1m;",
             under: ["valgrind", "--tool=memcheck", "--leak-check=full", "--errors-for-leak-kinds=definite", "--show-leak-kinds=definite", "--log-file=" + report],
-            limit: _limit);
+            limit: _limit,
+            loops: 2);
         await ShakeHandsAsync(site);
         await FailHandshakesAsync(site);
         await JoinAsync(site);
