@@ -23,8 +23,10 @@ public static unsafe partial class Libc
     public const int SO_KEEPALIVE = 9;
     public const int SO_REUSEPORT = 15;
     public const int SO_ACCEPTCONN = 30;
+    public const int SO_PROTOCOL = 38;
 
     public const int IPPROTO_TCP = 6;
+    public const int IPPROTO_MPTCP = 262;
     public const int TCP_NODELAY = 1;
     public const int TCP_KEEPIDLE = 4;
     public const int TCP_KEEPINTVL = 5;
@@ -53,6 +55,8 @@ public static unsafe partial class Libc
     public const int ECONNABORTED = 103;
     public const int ECONNRESET = 104;
     public const int ENOBUFS = 105;
+    public const int ENOPROTOOPT = 92;
+    public const int EPROTONOSUPPORT = 93;
     public const int ETIMEDOUT = 110;
     public const int ECONNREFUSED = 111;
     public const int EHOSTDOWN = 112;

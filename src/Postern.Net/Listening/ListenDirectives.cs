@@ -120,6 +120,7 @@ internal static class ListenParameters
         "ssl" => settings with { Ssl = true },
         "proxy_protocol" => settings with { ProxyProtocol = true },
         "bind" => settings with { OwnSocket = true },
+        "multipath" => settings with { Multipath = true, OwnSocket = true },
         _ => Invalid(call, parameter),
     };
 

@@ -29,6 +29,9 @@ public sealed record ListenSettings
     /// <summary>IPV6_V6ONLY; without effect on other families.</summary>
     public bool Ipv6Only { get; init; } = true;
 
+    /// <summary><c>multipath</c>: a socket of MPTCP (RFC 8684), which serves plain TCP clients, too.</summary>
+    public bool Multipath { get; init; }
+
     /// <summary><c>so_keepalive</c>: null = the system's default, true/false = SO_KEEPALIVE on or off.</summary>
     public bool? KeepAlive { get; init; }
 

@@ -53,6 +53,17 @@ public sealed unsafe class ListeningSocket : IDisposable
         }
     }
 
+    /// <summary>Whether it is one of MPTCP: not if the kernel has none, or if it was opened before that was asked for.</summary>
+    public bool IsMultipath
+    {
+        get
+        {
+            int protocol = 0;
+            uint size = sizeof(int);
+            return Libc.getsockopt(_descriptors[0], Libc.SOL_SOCKET, Libc.SO_PROTOCOL, &protocol, &size) == 0 && protocol == Libc.IPPROTO_MPTCP;
+        }
+    }
+
     /// <summary>All descriptors, in the order of the loops.</summary>
     public IReadOnlyList<int> Descriptors => _descriptors;
 
@@ -138,8 +149,14 @@ public sealed unsafe class ListeningSocket : IDisposable
     private void Bind(bool sharesBefore, bool sharesAfter)
     {
         int family = SocketAddresses.NativeFamily(Address);
-        int descriptor = Check(
-            Libc.socket(family, Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0), $"socket() {Address}");
+        const int Type = Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC;
+        int descriptor = Libc.socket(family, Type, Plan.Socket.Settings.Multipath ? Libc.IPPROTO_MPTCP : 0);
+        if (descriptor < 0 && Plan.Socket.Settings.Multipath && family != Libc.AF_UNIX && LacksProtocol(Marshal.GetLastPInvokeError()))
+        {
+            descriptor = Libc.socket(family, Type, 0);
+        }
+
+        _ = Check(descriptor, $"socket() {Address}");
         try
         {
             SetOptions(descriptor, family);
@@ -170,6 +187,9 @@ public sealed unsafe class ListeningSocket : IDisposable
 
         _descriptors.Add(descriptor);
     }
+
+    /// <summary>A kernel built without MPTCP, or told not to use it (<c>net.mptcp.enabled</c>).</summary>
+    private static bool LacksProtocol(int errno) => errno is Libc.EPROTONOSUPPORT or Libc.ENOPROTOOPT;
 
     private void ListenAll()
     {

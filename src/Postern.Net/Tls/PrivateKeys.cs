@@ -88,7 +88,7 @@ internal static unsafe class PrivateKeys
         nint engine = Libcrypto.ENGINE_by_id(parts[0]);
         if (engine == 0)
         {
-            throw Failure(EngineScheme + parts[0], "ENGINE_by_id() failed");
+            throw Failure(source, "ENGINE_by_id() failed");
         }
 
         // Some engines load nothing before they were initialised; one that cannot be says so when asked for the key.

@@ -62,6 +62,11 @@ internal static class LoaderProcess
             return null;
         }
 
+        foreach (string shortcoming in sockets.Shortcomings(generation.Plans))
+        {
+            report(LogLevel.Warn, shortcoming);
+        }
+
         // The generation ends with this process, or before; the handover needs descriptors of its own.
         Dictionary<string, int> logs = opened.ToDictionary(log => log.Key, log => Descriptors.Duplicate(log.Value), StringComparer.Ordinal);
         return Handover.Create(settings, files, WorkerEnvironment.Of(settings), logs, [.. sockets.All.SelectMany(socket => socket.Descriptors)]);

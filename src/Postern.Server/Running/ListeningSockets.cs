@@ -117,6 +117,12 @@ internal sealed class ListeningSockets : IDisposable
         }
     }
 
+    /// <summary>What the open sockets cannot do of what the plans want, for the log: one line each.</summary>
+    public IEnumerable<string> Shortcomings(IReadOnlyList<ListenPlan> plans) =>
+        from plan in plans
+        where plan.Socket.Settings.Multipath && Find(plan) is { IsMultipath: false }
+        select $"\"multipath\" of {plan.Socket.Settings.Text} is ignored: the kernel has no MPTCP (net.mptcp.enabled), or the socket was opened without it and a restart is needed";
+
     /// <summary>Takes the socket out; the caller closes it once no loop uses it.</summary>
     public void Forget(ListeningSocket socket) => _sockets.Remove(socket.Plan.Socket.Settings.Address);
 

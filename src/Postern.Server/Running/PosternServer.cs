@@ -86,7 +86,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         }
         catch (SystemCallException e)
         {
-            ReportStart(e.Message, true);
+            ReportStart(LogLevel.Emerg, e.Message);
             return 1;
         }
     }
@@ -106,7 +106,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         LogConfiguration(messages);
         var sockets = new ListeningSockets();
         sockets.Inherit(InheritedSockets.Take());
-        Handover? handover = LoaderProcess.Prepare(settings, Recorded, sockets, (level, text) => ReportStart(text, level == LogLevel.Emerg));
+        Handover? handover = LoaderProcess.Prepare(settings, Recorded, sockets, ReportStart);
         if (handover is null || !TryWritePidFile(settings))
         {
             sockets.Dispose();
@@ -154,7 +154,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             return true;
         }
 
-        ReportStart(error, true);
+        ReportStart(LogLevel.Emerg, error);
         return false;
     }
 
@@ -169,7 +169,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         string[] found = [.. ConfigurationLoader.Load(commandLine.ToSource()).AllMessages.Where(message => message.IsError).Select(ConfigLog.TextOf)];
         foreach (string fault in found.Length > 0 ? found : faults.DefaultIfEmpty("the worker process cannot serve, its log says why"))
         {
-            ReportStart(fault, true);
+            ReportStart(LogLevel.Emerg, fault);
         }
 
         Recorded.Dispose();
@@ -194,9 +194,15 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         _log = first.Log;
         LogConfiguration(messages);
         service.Sockets.Inherit(InheritedSockets.Take());
-        if (!service.Sockets.TryOpen(first.Plans, Service.Loops(settings), ReportStart, out _) || !TryWritePidFile(settings))
+        if (!service.Sockets.TryOpen(first.Plans, Service.Loops(settings), (message, error) => ReportStart(error ? LogLevel.Emerg : LogLevel.Notice, message), out _)
+            || !TryWritePidFile(settings))
         {
             return 1;
+        }
+
+        foreach (string shortcoming in service.Sockets.Shortcomings(first.Plans))
+        {
+            ReportStart(LogLevel.Warn, shortcoming);
         }
 
         LogStart();
@@ -245,7 +251,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             : PidFile.Write(settings.PidFile);
         if (fault is not null)
         {
-            ReportStart(fault, true);
+            ReportStart(LogLevel.Emerg, fault);
         }
 
         return fault is null;
@@ -298,12 +304,11 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         }
     }
 
-    private void ReportStart(string message, bool error)
+    private void ReportStart(LogLevel level, string message)
     {
-        LogLevel level = error ? LogLevel.Emerg : LogLevel.Notice;
-        if (error)
+        if (level is LogLevel.Emerg or LogLevel.Warn)
         {
-            streams.Error($"{MessagePrefix}[emerg] {message}");
+            streams.Error($"{MessagePrefix}[{(level == LogLevel.Emerg ? "emerg" : "warn")}] {message}");
         }
 
         Log(level, message);
@@ -407,6 +412,11 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         {
             next.Dispose();
             return;
+        }
+
+        foreach (string shortcoming in service.Sockets.Shortcomings(next.Plans))
+        {
+            Log(LogLevel.Warn, shortcoming);
         }
 
         foreach (string name in FixedAtStart(_startSettings!, next.Settings))

@@ -152,6 +152,30 @@ public sealed class ProcessTests
         Assert.False(File.Exists(path));
     }
 
+    /// <summary>Parameter multipath: plain clients are relayed as ever; a socket that was opened without it stays as it is, and the log says so.</summary>
+    [Fact]
+    public async Task Listen_Multipath_ServesPlainClientsAndIsNotPutOnOpenSockets()
+    {
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends);
+        int port = LoopbackPorts.Next();
+        service.Configure($"server {{ listen 127.0.0.1:{port} multipath; protocol imap; }}");
+        service.Signal(MailService.Hup);
+        await Deadline.UntilAsync(() => LoopbackPorts.IsListening(port), () => service.Log);
+        await using (SteadyClient client = await SteadyClient.LogInAsync("imap", port, tls: false, 1))
+        {
+            await client.ExchangeAsync(TestContext.Current.CancellationToken);
+        }
+
+        int plain = LoopbackPorts.Next();
+        service.Configure($"server {{ listen 127.0.0.1:{plain}; protocol imap; }}");
+        service.Signal(MailService.Hup);
+        await Deadline.UntilAsync(() => LoopbackPorts.IsListening(plain), () => service.Log);
+        service.Configure($"server {{ listen 127.0.0.1:{plain} multipath; protocol imap; }}");
+        service.Signal(MailService.Hup);
+        await service.LoggedAsync($"[warn] {service.Master}#{service.Master}: \"multipath\" of 127.0.0.1:{plain} is ignored");
+    }
+
     private static bool IsGreeted(string unixSocket)
     {
         using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 5000 };

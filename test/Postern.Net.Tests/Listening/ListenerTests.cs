@@ -78,6 +78,24 @@ public sealed unsafe class ListenerTests : IDisposable
         Assert.Equal([three.Descriptors[1]], three.DescriptorsFor(1, 2));
     }
 
+    /// <summary>A kernel without MPTCP gives a plain socket instead.</summary>
+    [Fact]
+    public void Open_Multipath_IsMptcpWhereTheKernelHasIt()
+    {
+        const string Switch = "/proc/sys/net/mptcp/enabled";
+        bool kernelHasIt = File.Exists(Switch) && File.ReadAllText(Switch).Trim() == "1";
+        EndpointAddress address = EndpointAddress.TryParseIP("127.0.0.1", LoopbackPorts.Next())!;
+        using ListeningSocket socket = ListeningSocket.Open(
+            Assert.Single(ListenPlan.Build([new ListenEntry(new ListenSettings { Address = address, Multipath = true }, _clients)])), loops: 2);
+        Assert.Equal(kernelHasIt, socket.IsMultipath);
+        Assert.Equal(2, socket.Descriptors.Count);
+
+        using Listening listening = Listen(socket);
+        int far = Connect(address);
+        RunUntil(() => _clients.All.Count == 1);
+        LinuxSystemCalls.Instance.Close(far);
+    }
+
     [Fact]
     public void AddressOf_NoListeningSocket_IsNull()
     {

@@ -482,7 +482,7 @@ internal static class ConfigurationCases
         "08x",
         "14300 ssl",
         "14300 SSL",
-        "14300 multipath",
+        "14300 multipath=on",
         "14300 reuseport",
         "14300 bind",
         "14300 backlog=0",

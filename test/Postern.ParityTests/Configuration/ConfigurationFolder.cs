@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using Postern.TestKit;
 
 namespace Postern.ParityTests.Configuration;
 
@@ -35,7 +36,7 @@ public sealed class ConfigurationFolder : IDisposable
     }
 
     /// <summary>nginx with its mail module.</summary>
-    public TestOutcome TestWithNginx(string configuration) => Test("nginx", configuration);
+    public TestOutcome TestWithNginx(string configuration) => Test(ProgramUnderTest.ExecutableOf(MailProxy.Nginx), configuration);
 
     /// <summary>The postern that <c>POSTERN_BINARY</c> names.</summary>
     public TestOutcome TestWithPostern(string configuration)

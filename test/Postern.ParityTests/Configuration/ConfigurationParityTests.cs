@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Postern.TestKit;
 using Xunit;
 
 namespace Postern.ParityTests.Configuration;
@@ -36,7 +37,12 @@ public sealed partial class ConfigurationParityTests(ConfigurationFolder folder)
     public static TheoryData<string, string> TlsDifferences => new([.. TlsCases.Differences.Select(
         difference => (InTlsServer(difference.Directives), difference.Expected))]);
 
+    public static TheoryData<string, string, string> TlsNewer => new([.. TlsCases.Newer.Select(
+        newer => (InTlsServer(newer.Directives), newer.Expected, newer.Since))]);
+
     public static TheoryData<string, string> Differences => new(KnownDifferences.All);
+
+    public static TheoryData<string, string, string> Newer => new(KnownDifferences.Newer);
 
     [Theory]
     [MemberData(nameof(Lexer))]
@@ -61,6 +67,16 @@ public sealed partial class ConfigurationParityTests(ConfigurationFolder folder)
     {
         Assert.NotEqual(expected, folder.TestWithNginx(configuration).FirstMessage);
         Assert.Equal(expected, folder.TestWithPostern(configuration).FirstMessage);
+    }
+
+    [Theory]
+    [MemberData(nameof(Newer))]
+    [MemberData(nameof(TlsNewer))]
+    public void FirstMessage_NewerThanTheInstalledNginx_IsPosternsAndNewerNginxs(string configuration, string expected, string since)
+    {
+        bool agrees = WithoutTail(folder.TestWithNginx(configuration).FirstMessage) == expected;
+        Assert.Equal(ProgramUnderTest.NginxVersion >= Version.Parse(since), agrees);
+        Assert.Equal(expected, WithoutTail(folder.TestWithPostern(configuration).FirstMessage));
     }
 
     /// <summary>What OpenSSL says behind the message depends on its version and on the function called.</summary>

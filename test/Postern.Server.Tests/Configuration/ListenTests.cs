@@ -69,6 +69,7 @@ public sealed class ListenTests : ConfigurationTests
     [InlineData("bind", true)]
     [InlineData("so_keepalive=off", true)]
     [InlineData("backlog=511", true)]
+    [InlineData("multipath", true)]
     public void Listen_Parameter_ForcesOwnSocket(string parameter, bool expected) =>
         Assert.Equal(expected, Listen($"143 {parameter}", Tls)[0].OwnSocket);
 
@@ -77,7 +78,7 @@ public sealed class ListenTests : ConfigurationTests
     [InlineData("143; listen 0.0.0.0:143", "[emerg] duplicate \"0.0.0.0:143\" address and port pair in n.conf:1")]
     [InlineData("143-145; listen 144", "[emerg] duplicate \"0.0.0.0:144\" address and port pair in n.conf:1")]
     [InlineData("192.0.2.7:143; listen one.example:143", "[emerg] duplicate \"192.0.2.7:143\" address and port pair in n.conf:1")]
-    [InlineData("143 multipath", "[emerg] invalid parameter \"multipath\" in n.conf:1")]
+    [InlineData("143 multipath=on", "[emerg] invalid parameter \"multipath=on\" in n.conf:1")]
     [InlineData("127.0.0.1", "[emerg] no port in \"127.0.0.1\" of the \"listen\" directive in n.conf:1")]
     public void Listen_Fault_IsReported(string listen, string? message) => Assert.Equal(
         message is null ? [] : [message],
