@@ -221,7 +221,7 @@ public sealed class SettingsTests(TlsFolder files) : IClassFixture<TlsFolder>
     [InlineData("-tls1_3")]
     public async Task SharedCache_ManyLoops_AnyOfThemResumes(string client)
     {
-        const string Mail = "worker_processes 4; mail { auth_http 127.0.0.1:1; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate server.pem; ssl_certificate_key server.key; server { protocol imap; listen 127.0.0.1:";
+        const string Mail = "mail { auth_http 127.0.0.1:1; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate server.pem; ssl_certificate_key server.key; server { protocol imap; listen 127.0.0.1:";
         int port = LoopbackPorts.Next();
         using var folder = new TemporaryFolder();
         foreach (string file in (string[])["server.pem", "server.key"])
@@ -230,7 +230,7 @@ public sealed class SettingsTests(TlsFolder files) : IClassFixture<TlsFolder>
         }
 
         string mail = Mail + port.ToString(CultureInfo.InvariantCulture) + " ssl; ssl_session_tickets off; ssl_session_cache shared:S:1m; } }";
-        await using ProgramUnderTest postern = await ProgramUnderTest.StartAsync(MailProxy.Postern, folder, mail, port);
+        await using ProgramUnderTest postern = await ProgramUnderTest.StartAsync(MailProxy.Postern, folder, mail, port, loops: 4);
         string session = files.PathOf($"session-{Guid.NewGuid():N}");
         Assert.False((await SClient.ConnectAsync(port, $"{client} -sess_out {session}")).Resumed);
 
