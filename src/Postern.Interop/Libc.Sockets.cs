@@ -49,14 +49,14 @@ public static unsafe partial class Libc
     public const int EMFILE = 24;
     public const int EPIPE = 32;
     public const int EPROTO = 71;
+    public const int ENOPROTOOPT = 92;
+    public const int EPROTONOSUPPORT = 93;
     public const int EADDRINUSE = 98;
     public const int ENETDOWN = 100;
     public const int ENETUNREACH = 101;
     public const int ECONNABORTED = 103;
     public const int ECONNRESET = 104;
     public const int ENOBUFS = 105;
-    public const int ENOPROTOOPT = 92;
-    public const int EPROTONOSUPPORT = 93;
     public const int ETIMEDOUT = 110;
     public const int ECONNREFUSED = 111;
     public const int EHOSTDOWN = 112;

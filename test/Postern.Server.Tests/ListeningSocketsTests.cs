@@ -23,7 +23,7 @@ public sealed class ListeningSocketsTests
         ]);
         using ListeningSockets sockets = new();
 
-        Assert.True(sockets.TryOpen(plans, loops, (message, _) => Assert.Fail(message), out List<ListeningSocket> opened));
+        Assert.True(sockets.TryOpen(plans, loops, (_, message) => Assert.Fail(message), out List<ListeningSocket> opened));
 
         Assert.Equal(2, opened.Count);
         Connect("127.0.0.1", port);
@@ -40,7 +40,7 @@ public sealed class ListeningSocketsTests
         List<string> reports = [];
 
         Assert.False(sockets.TryOpen(
-            ListenPlan.Build([Entry([127, 0, 0, 1], port, ownSocket: false)]), 2, (message, _) => reports.Add(message), out _));
+            ListenPlan.Build([Entry([127, 0, 0, 1], port, ownSocket: false)]), 2, (_, message) => reports.Add(message), out _));
 
         Assert.Equal(5, reports.Count(report => report == $"bind() to 127.0.0.1:{port} failed (98: Address already in use)"));
         Assert.Equal(4, reports.Count(report => report == "try again to bind() after 500ms"));

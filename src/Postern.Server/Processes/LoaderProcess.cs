@@ -57,7 +57,7 @@ internal static class LoaderProcess
         using Generation? generation = Generation.TryBuild(settings, logFiles, null, out List<ConfigMessage> faults, serves: false);
         faults.ForEach(fault => report(LogLevel.Emerg, fault.Text));
         if (generation is null
-            || !sockets.TryOpen(generation.Plans, Service.Loops(settings), (message, error) => report(error ? LogLevel.Emerg : LogLevel.Notice, message), out _))
+            || !sockets.TryOpen(generation.Plans, Service.Loops(settings), report, out _))
         {
             return null;
         }

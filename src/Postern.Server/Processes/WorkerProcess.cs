@@ -223,7 +223,7 @@ internal sealed class WorkerProcess : IDisposable
         _service.Sockets.Inherit(handover.TakeSockets());
         if (result.Settings is { } settings
             && Generation.TryBuild(settings, _logFiles, null, out faults) is { } generation
-            && _service.Sockets.TryOpen(generation.Plans, _service.LoopsFor(settings), (message, error) => Log(error ? LogLevel.Emerg : LogLevel.Notice, message), out _))
+            && _service.Sockets.TryOpen(generation.Plans, _service.LoopsFor(settings), Log, out _))
         {
             Say(messages);
             return generation;

@@ -1,4 +1,5 @@
 using Postern.Interop;
+using Postern.Logging;
 using Postern.Net;
 using Postern.Net.Listening;
 
@@ -50,9 +51,9 @@ internal sealed class ListeningSockets : IDisposable
     /// <summary>Opens what the plans want and is not open yet. All or nothing.</summary>
     /// <param name="plans">The sockets wanted.</param>
     /// <param name="loops">Number of loops.</param>
-    /// <param name="report">Hears each failed attempt.</param>
+    /// <param name="report">Hears each failed attempt, at emerg, and that there will be another, at notice.</param>
     /// <param name="opened">The new sockets, if all could be opened.</param>
-    public bool TryOpen(IReadOnlyList<ListenPlan> plans, int loops, Action<string, bool> report, out List<ListeningSocket> opened)
+    public bool TryOpen(IReadOnlyList<ListenPlan> plans, int loops, Action<LogLevel, string> report, out List<ListeningSocket> opened)
     {
         opened = [];
         try
@@ -61,7 +62,7 @@ internal sealed class ListeningSockets : IDisposable
         }
         catch (SystemCallException e)
         {
-            report(e.Message, true);
+            report(LogLevel.Emerg, e.Message);
             return false;
         }
 
@@ -87,7 +88,7 @@ internal sealed class ListeningSockets : IDisposable
                 }
                 catch (SystemCallException e)
                 {
-                    report(e.Message, true);
+                    report(LogLevel.Emerg, e.Message);
                     if (!e.IsAddressInUse)
                     {
                         Close(opened);
@@ -106,12 +107,12 @@ internal sealed class ListeningSockets : IDisposable
 
             if (attempt == BindAttempts)
             {
-                report("still could not bind()", true);
+                report(LogLevel.Emerg, "still could not bind()");
                 Close(opened);
                 return false;
             }
 
-            report("try again to bind() after 500ms", false);
+            report(LogLevel.Notice, "try again to bind() after 500ms");
             using var never = new ManualResetEventSlim();
             never.Wait(_bindPause);
         }

@@ -194,8 +194,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         _log = first.Log;
         LogConfiguration(messages);
         service.Sockets.Inherit(InheritedSockets.Take());
-        if (!service.Sockets.TryOpen(first.Plans, Service.Loops(settings), (message, error) => ReportStart(error ? LogLevel.Emerg : LogLevel.Notice, message), out _)
-            || !TryWritePidFile(settings))
+        if (!service.Sockets.TryOpen(first.Plans, Service.Loops(settings), ReportStart, out _) || !TryWritePidFile(settings))
         {
             return 1;
         }
@@ -408,7 +407,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             return;
         }
 
-        if (!service.Sockets.TryOpen(next.Plans, service.LoopsFor(next.Settings), (message, error) => Log(error ? LogLevel.Emerg : LogLevel.Notice, message), out _))
+        if (!service.Sockets.TryOpen(next.Plans, service.LoopsFor(next.Settings), Log, out _))
         {
             next.Dispose();
             return;
