@@ -50,10 +50,10 @@ internal static unsafe partial class Native
     public const int TLS1_2_VERSION = 0x303;
     public const int TLS1_3_VERSION = 0x304;
 
-    private static int _portsTried;
-
     private const string Libc = "libc.so.6";
     private const string Libssl = "libssl.so.3";
+
+    private static int _portsTried;
 
     /// <summary>x64 packs epoll_event, other machines align it.</summary>
     public static int EpollEventSize { get; } = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
