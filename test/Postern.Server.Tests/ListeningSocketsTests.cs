@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Postern.Logging;
 using Postern.Net;
 using Postern.Net.Listening;
 using Postern.Server.Running;
@@ -46,6 +47,39 @@ public sealed class ListeningSocketsTests
         Assert.Equal(4, reports.Count(report => report == "try again to bind() after 500ms"));
         Assert.Equal("still could not bind()", reports[^1]);
         Assert.Empty(sockets.All);
+    }
+
+    /// <summary>As a reload in one process does: the sockets stay, their settings are the new ones or the log says why not.</summary>
+    [Fact]
+    public void Configure_SocketsThatStay_TakeTheNewPlansAndWarnOfWhatIsFixedByBind()
+    {
+        int port = FreePort();
+        var any = EndpointAddress.FromIP(new byte[16], port);
+        using ListeningSockets sockets = new();
+        List<(LogLevel, string)> reports = [];
+        OpenAndConfigure(new ListenSettings { Address = any });
+        Assert.Empty(reports);
+        ListeningSocket socket = Assert.Single(sockets.All);
+        Assert.True(socket.IsIpv6Only);
+
+        ListenSettings given = new() { Address = any, Ipv6Only = false, KeepAlive = true, KeepAliveCount = 200 };
+        OpenAndConfigure(given);
+
+        Assert.Same(socket, Assert.Single(sockets.All));
+        Assert.Same(given, socket.Plan.Socket.Settings);
+        Assert.Equal(
+            [
+                (LogLevel.Alert, $"setsockopt(TCP_KEEPCNT, 200) [::]:{port} failed, ignored (22: Invalid argument)"),
+                (LogLevel.Warn, $"\"ipv6only=off\" of [::]:{port} is ignored: the socket was opened with the other value, a restart is needed"),
+            ],
+            reports);
+
+        void OpenAndConfigure(ListenSettings settings)
+        {
+            IReadOnlyList<ListenPlan> plans = ListenPlan.Build([new ListenEntry(settings, new NobodyAtHome())]);
+            Assert.True(sockets.TryOpen(plans, 1, (_, message) => Assert.Fail(message), out _));
+            sockets.Configure(plans, (level, message) => reports.Add((level, message)));
+        }
     }
 
     private static ListenEntry Entry(byte[] address, int port, bool ownSocket) =>

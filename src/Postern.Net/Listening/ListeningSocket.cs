@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using Postern.Interop;
@@ -20,7 +21,8 @@ public sealed unsafe class ListeningSocket : IDisposable
         Plan = plan;
     }
 
-    public ListenPlan Plan { get; }
+    /// <summary>What it was opened for, or what it was last told by <see cref="Configure"/>.</summary>
+    public ListenPlan Plan { get; private set; }
 
     private EndpointAddress Address => Plan.Socket.Settings.Address;
 
@@ -43,7 +45,7 @@ public sealed unsafe class ListeningSocket : IDisposable
                 socket.Bind(sharesBefore: besideOurs || i > 0, sharesAfter: wanted > 1);
             }
 
-            socket.ListenAll();
+            socket.ListenAll(from: 0);
             return socket;
         }
         catch
@@ -54,15 +56,10 @@ public sealed unsafe class ListeningSocket : IDisposable
     }
 
     /// <summary>Whether it is one of MPTCP: not if the kernel has none, or if it was opened before that was asked for.</summary>
-    public bool IsMultipath
-    {
-        get
-        {
-            int protocol = 0;
-            uint size = sizeof(int);
-            return Libc.getsockopt(_descriptors[0], Libc.SOL_SOCKET, Libc.SO_PROTOCOL, &protocol, &size) == 0 && protocol == Libc.IPPROTO_MPTCP;
-        }
-    }
+    public bool IsMultipath => Get(Libc.SOL_SOCKET, Libc.SO_PROTOCOL) == Libc.IPPROTO_MPTCP;
+
+    /// <summary>IPV6_V6ONLY, which is what it was bound with.</summary>
+    public bool IsIpv6Only => Get(Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY) == 1;
 
     /// <summary>All descriptors, in the order of the loops.</summary>
     public IReadOnlyList<int> Descriptors => _descriptors;
@@ -85,9 +82,30 @@ public sealed unsafe class ListeningSocket : IDisposable
             }
         }
 
-        // The queue's length may have changed.
-        socket.ListenAll();
+        socket.ListenAll(descriptors.Count);
         return socket;
+    }
+
+    /// <summary>
+    /// Puts the queue's length, buffers and keep-alive the plan gives on all descriptors, as a reload does with sockets that stay open.
+    /// What the plan does not give stays as it was.
+    /// </summary>
+    /// <param name="plan">One for the same address.</param>
+    /// <returns>What the kernel refused, one line each: <c>setsockopt(TCP_KEEPIDLE, 36000) 127.0.0.1:143 failed, ignored (22: Invalid argument)</c>.</returns>
+    public IEnumerable<string> Configure(ListenPlan plan)
+    {
+        Plan = plan;
+        List<string> refused = [];
+        foreach (int descriptor in _descriptors)
+        {
+            SetGivenOptions(descriptor, refused);
+            if (Libc.listen(descriptor, plan.Socket.Settings.Backlog) != 0)
+            {
+                refused.Add(Refusal(ListenCall));
+            }
+        }
+
+        return refused.Distinct();
     }
 
     /// <summary>What a listening descriptor is bound to; null if it is no socket of a family we know, or does not listen.</summary>
@@ -191,52 +209,84 @@ public sealed unsafe class ListeningSocket : IDisposable
     /// <summary>A kernel built without MPTCP, or told not to use it (<c>net.mptcp.enabled</c>).</summary>
     private static bool LacksProtocol(int errno) => errno is Libc.EPROTONOSUPPORT or Libc.ENOPROTOOPT;
 
-    private void ListenAll()
+    private string ListenCall => $"listen() to {Address}, backlog {Plan.Socket.Settings.Backlog}";
+
+    private void ListenAll(int from)
     {
-        foreach (int descriptor in _descriptors)
+        foreach (int descriptor in _descriptors.Skip(from))
         {
-            _ = Check(Libc.listen(descriptor, Plan.Socket.Settings.Backlog), $"listen() to {Address}, backlog {Plan.Socket.Settings.Backlog}");
+            _ = Check(Libc.listen(descriptor, Plan.Socket.Settings.Backlog), ListenCall);
         }
     }
 
     private void SetOptions(int descriptor, int family)
     {
-        ListenSettings settings = Plan.Socket.Settings;
         Set(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1, "SO_REUSEADDR");
-        SetIfGiven(descriptor, Libc.SOL_SOCKET, Libc.SO_RCVBUF, settings.ReceiveBufferBytes, "SO_RCVBUF");
-        SetIfGiven(descriptor, Libc.SOL_SOCKET, Libc.SO_SNDBUF, settings.SendBufferBytes, "SO_SNDBUF");
-        if (settings.KeepAlive is { } keepAlive)
-        {
-            Set(descriptor, Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, keepAlive ? 1 : 0, "SO_KEEPALIVE");
-        }
-
-        if (family == Libc.AF_UNIX)
-        {
-            return;
-        }
-
         if (family == Libc.AF_INET6)
         {
-            Set(descriptor, Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY, settings.Ipv6Only ? 1 : 0, "IPV6_V6ONLY");
+            Set(descriptor, Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY, Plan.Socket.Settings.Ipv6Only ? 1 : 0, "IPV6_V6ONLY");
         }
 
-        // Accepted sockets inherit these from the listening one.
-        Set(descriptor, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1, "TCP_NODELAY");
-        SetIfGiven(descriptor, Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, settings.KeepAliveIdleSeconds, "TCP_KEEPIDLE");
-        SetIfGiven(descriptor, Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, settings.KeepAliveIntervalSeconds, "TCP_KEEPINTVL");
-        SetIfGiven(descriptor, Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, settings.KeepAliveCount, "TCP_KEEPCNT");
+        if (family != Libc.AF_UNIX)
+        {
+            // Accepted sockets inherit this, and what follows, from the listening one.
+            Set(descriptor, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1, "TCP_NODELAY");
+        }
+
+        // The first client is to have them already. What is refused here is refused by Configure again, which says so.
+        SetGivenOptions(descriptor, refused: []);
     }
 
-    private void SetIfGiven(int descriptor, int level, int name, int value, string text)
+    private void SetGivenOptions(int descriptor, List<string> refused)
     {
-        if (value > 0)
+        ListenSettings settings = Plan.Socket.Settings;
+        SetIfGiven(Libc.SOL_SOCKET, Libc.SO_RCVBUF, settings.ReceiveBufferBytes, "SO_RCVBUF");
+        SetIfGiven(Libc.SOL_SOCKET, Libc.SO_SNDBUF, settings.SendBufferBytes, "SO_SNDBUF");
+        if (settings.KeepAlive is { } keepAlive)
         {
-            Set(descriptor, level, name, value, text);
+            Set(Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, keepAlive ? 1 : 0, "SO_KEEPALIVE");
         }
+
+        if (settings.Address.Family != AddressFamilyKind.Unix)
+        {
+            SetIfGiven(Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, settings.KeepAliveIdleSeconds, "TCP_KEEPIDLE");
+            SetIfGiven(Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, settings.KeepAliveIntervalSeconds, "TCP_KEEPINTVL");
+            SetIfGiven(Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, settings.KeepAliveCount, "TCP_KEEPCNT");
+        }
+
+        void SetIfGiven(int level, int name, int value, string text)
+        {
+            if (value > 0)
+            {
+                Set(level, name, value, text);
+            }
+        }
+
+        void Set(int level, int name, int value, string text)
+        {
+            if (Libc.setsockopt(descriptor, level, name, &value, sizeof(int)) != 0)
+            {
+                refused.Add(Refusal(string.Create(CultureInfo.InvariantCulture, $"setsockopt({text}, {value}) {Address}")));
+            }
+        }
+    }
+
+    private static string Refusal(string call)
+    {
+        int errno = Marshal.GetLastPInvokeError();
+        return string.Create(CultureInfo.InvariantCulture, $"{call} failed, ignored ({errno}: {Marshal.GetPInvokeErrorMessage(errno)})");
     }
 
     private void Set(int descriptor, int level, int name, int value, string text) =>
         _ = Check(Libc.setsockopt(descriptor, level, name, &value, sizeof(int)), $"setsockopt({text}) {Address}");
+
+    private int Get(int level, int name)
+    {
+        int value = 0;
+        uint size = sizeof(int);
+        _ = Check(Libc.getsockopt(_descriptors[0], level, name, &value, &size), $"getsockopt() {Address}");
+        return value;
+    }
 
     private static int Check(int result, string call) => result >= 0
         ? result

@@ -17,8 +17,6 @@ internal static class ErrorLogDirective
     private const string SyslogScheme = "syslog:";
     private const string MemoryScheme = "memory:";
 
-    private static readonly string[] _levels = ["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
-
     /// <summary>Masks that admit debug messages of a part of the program, and whether postern has that part.</summary>
     private static readonly Dictionary<string, bool> _masks = new()
     {
@@ -107,14 +105,14 @@ internal static class ErrorLogDirective
                 continue;
             }
 
-            int known = Array.IndexOf(_levels, word);
-            if (known < 0 || level is not null)
+            LogLevel? known = LogLevelNames.Parse(word);
+            if (known is null || level is not null)
             {
-                call.Error(known < 0 ? $"invalid log level \"{word}\"" : $"duplicate log level \"{word}\"");
+                call.Error(known is null ? $"invalid log level \"{word}\"" : $"duplicate log level \"{word}\"");
                 return null;
             }
 
-            level = (LogLevel)known;
+            level = known;
         }
 
         return level ?? LogLevel.Error;

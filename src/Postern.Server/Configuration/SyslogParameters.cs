@@ -17,8 +17,6 @@ internal static class SyslogParameters
         "ntp", "audit", "alert", "cron", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
     ];
 
-    private static readonly string[] _severities = ["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
-
     /// <param name="call">Takes errors.</param>
     /// <param name="text">What stands behind <c>syslog:</c>.</param>
     /// <returns>Null after an error, which has been reported.</returns>
@@ -67,7 +65,7 @@ internal static class SyslogParameters
             "server" => WithServer(call, value, settings),
             "facility" => WithFacility(call, value, settings),
             "tag" => WithTag(call, value, settings),
-            _ => _severities.Contains(value) ? settings : Fail(call, $"unknown syslog severity \"{value}\""),
+            _ => LogLevelNames.Parse(value) is not null ? settings : Fail(call, $"unknown syslog severity \"{value}\""),
         };
     }
 

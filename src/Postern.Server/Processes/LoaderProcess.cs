@@ -62,10 +62,7 @@ internal static class LoaderProcess
             return null;
         }
 
-        foreach (string shortcoming in sockets.Shortcomings(generation.Plans))
-        {
-            report(LogLevel.Warn, shortcoming);
-        }
+        sockets.Configure(generation.Plans, report);
 
         // The generation ends with this process, or before; the handover needs descriptors of its own.
         Dictionary<string, int> logs = opened.ToDictionary(log => log.Key, log => Descriptors.Duplicate(log.Value), StringComparer.Ordinal);

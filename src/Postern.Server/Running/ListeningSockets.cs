@@ -118,11 +118,34 @@ internal sealed class ListeningSockets : IDisposable
         }
     }
 
-    /// <summary>What the open sockets cannot do of what the plans want, for the log: one line each.</summary>
-    public IEnumerable<string> Shortcomings(IReadOnlyList<ListenPlan> plans) =>
-        from plan in plans
-        where plan.Socket.Settings.Multipath && Find(plan) is { IsMultipath: false }
-        select $"\"multipath\" of {plan.Socket.Settings.Text} is ignored: the kernel has no MPTCP (net.mptcp.enabled), or the socket was opened without it and a restart is needed";
+    /// <summary>
+    /// Puts on the open sockets what the plans say and can still be changed. After <see cref="TryOpen"/>, when nothing can fail any more.
+    /// </summary>
+    /// <param name="plans">Those of the last <see cref="TryOpen"/>.</param>
+    /// <param name="report">Hears what the kernel refused, at alert, and what only a restart can change, at warn.</param>
+    public void Configure(IReadOnlyList<ListenPlan> plans, Action<LogLevel, string> report)
+    {
+        foreach (ListenPlan plan in plans)
+        {
+            ListeningSocket socket = _sockets[plan.Socket.Settings.Address];
+            foreach (string refused in socket.Configure(plan))
+            {
+                report(LogLevel.Alert, refused);
+            }
+
+            ListenSettings settings = plan.Socket.Settings;
+            if (settings.Multipath && !socket.IsMultipath)
+            {
+                report(LogLevel.Warn, $"\"multipath\" of {settings.Text} is ignored: the kernel has no MPTCP (net.mptcp.enabled), or the socket was opened without it and a restart is needed");
+            }
+
+            if (settings.Address.Family == AddressFamilyKind.Inet6 && settings.Ipv6Only != socket.IsIpv6Only)
+            {
+                string wanted = settings.Ipv6Only ? "on" : "off";
+                report(LogLevel.Warn, $"\"ipv6only={wanted}\" of {settings.Text} is ignored: the socket was opened with the other value, a restart is needed");
+            }
+        }
+    }
 
     /// <summary>Takes the socket out; the caller closes it once no loop uses it.</summary>
     public void Forget(ListeningSocket socket) => _sockets.Remove(socket.Plan.Socket.Settings.Address);

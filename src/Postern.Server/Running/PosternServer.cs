@@ -126,7 +126,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             Log(level, text);
             if (level is LogLevel.Error or LogLevel.Warn)
             {
-                streams.Error($"{MessagePrefix}[{(level == LogLevel.Error ? "error" : "warn")}] {text}");
+                streams.Error($"{MessagePrefix}[{LogLevelNames.Of(level)}] {text}");
             }
         },
         () =>
@@ -199,11 +199,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             return 1;
         }
 
-        foreach (string shortcoming in service.Sockets.Shortcomings(first.Plans))
-        {
-            ReportStart(LogLevel.Warn, shortcoming);
-        }
-
+        service.Sockets.Configure(first.Plans, ReportStart);
         LogStart();
         using var writer = LogWriter.Start();
 
@@ -305,9 +301,9 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
 
     private void ReportStart(LogLevel level, string message)
     {
-        if (level is LogLevel.Emerg or LogLevel.Warn)
+        if (level <= LogLevel.Warn)
         {
-            streams.Error($"{MessagePrefix}[{(level == LogLevel.Emerg ? "emerg" : "warn")}] {message}");
+            streams.Error($"{MessagePrefix}[{LogLevelNames.Of(level)}] {message}");
         }
 
         Log(level, message);
@@ -413,11 +409,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
             return;
         }
 
-        foreach (string shortcoming in service.Sockets.Shortcomings(next.Plans))
-        {
-            Log(LogLevel.Warn, shortcoming);
-        }
-
+        service.Sockets.Configure(next.Plans, Log);
         foreach (string name in FixedAtStart(_startSettings!, next.Settings))
         {
             Log(LogLevel.Warn, $"\"{name}\" of a process without a master is changed by a restart only");

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Postern.TestKit;
@@ -174,6 +175,55 @@ public sealed class ProcessTests
         service.Configure($"server {{ listen 127.0.0.1:{plain} multipath; protocol imap; }}");
         service.Signal(MailService.Hup);
         await service.LoggedAsync($"[warn] {service.Master}#{service.Master}: \"multipath\" of 127.0.0.1:{plain} is ignored");
+    }
+
+    /// <summary>
+    /// Parameter so_keepalive on a socket that stays open: clients accepted after the reload have it. What the kernel refuses is an
+    /// alert, which a start tells the caller, too, and clients are served.
+    /// </summary>
+    [Theory]
+    [InlineData("", MailProxy.Postern)]
+    [InlineData("daemon off; master_process off;", MailProxy.Postern)]
+    [InlineData("", MailProxy.Nginx)]
+    public async Task Listen_KeepAlive_IsPutOnOpenSocketsByReloads(string main, MailProxy proxy)
+    {
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, main, proxy: proxy);
+        int master = service.Master;
+        int port = LoopbackPorts.Next();
+        service.Configure($"server {{ listen 127.0.0.1:{port}; protocol imap; }}");
+        service.Signal(MailService.Hup);
+        await Deadline.UntilAsync(() => LoopbackPorts.IsListening(port), () => service.Log);
+        Assert.False(HasKeepAlive(port));
+
+        string refused = $"setsockopt(TCP_KEEPIDLE, 36000) 127.0.0.1:{port} failed, ignored (22: Invalid argument)\n";
+        service.Configure($"server {{ listen 127.0.0.1:{port} so_keepalive=10h::5; protocol imap; }}");
+        service.Signal(MailService.Hup);
+        await service.LoggedAsync($"[alert] {master}#{master}: {refused}");
+        Assert.True(HasKeepAlive(port));
+        if (main.Length > 0)
+        {
+            return;
+        }
+
+        service.Signal(MailService.Term);
+        await Deadline.UntilAsync(() => !MailService.IsRunning(master), () => service.Log);
+        (int code, string output) = await service.RunAsync();
+        _ = service.Remember();
+        Assert.Equal(0, code);
+        Assert.Contains($": [alert] {refused}", output, StringComparison.Ordinal);
+        Assert.True(HasKeepAlive(port));
+    }
+
+    /// <summary>Whether a new client's connection has the keep-alive timer at the server's end (proc_net_tcp: timer 2).</summary>
+    private static bool HasKeepAlive(int port)
+    {
+        using var client = new TcpClient("127.0.0.1", port);
+        client.ReceiveTimeout = 5000;
+        Assert.True(client.GetStream().Read(new byte[64]) > 0);
+        string server = string.Create(CultureInfo.InvariantCulture, $" 0100007F:{port:X4} 0100007F:{((IPEndPoint)client.Client.LocalEndPoint!).Port:X4} ");
+        string line = Assert.Single(File.ReadAllLines("/proc/net/tcp"), line => line.Contains(server, StringComparison.Ordinal));
+        return line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[5].StartsWith("02:", StringComparison.Ordinal);
     }
 
     private static bool IsGreeted(string unixSocket)

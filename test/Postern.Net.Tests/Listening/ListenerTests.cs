@@ -78,6 +78,79 @@ public sealed unsafe class ListenerTests : IDisposable
         Assert.Equal([three.Descriptors[1]], three.DescriptorsFor(1, 2));
     }
 
+    /// <summary>What a reload does with a socket that stays: as nginx, what the configuration gives is put on, what it no longer gives stays.</summary>
+    [Fact]
+    public void Configure_OpenSocket_TakesWhatIsGivenAndKeepsTheRest()
+    {
+        EndpointAddress address = EndpointAddress.TryParseIP("127.0.0.1", LoopbackPorts.Next())!;
+        using ListeningSocket socket = ListeningSocket.Open(PlanOf(new ListenSettings { Address = address }), loops: 2);
+        Assert.All(socket.Descriptors, descriptor => Assert.Equal((0, 511), (KeepAlive(descriptor), Backlog(descriptor))));
+
+        ListenPlan given = PlanOf(new ListenSettings
+        {
+            Address = address,
+            Backlog = 7,
+            KeepAlive = true,
+            KeepAliveIdleSeconds = 31,
+            KeepAliveIntervalSeconds = 11,
+            KeepAliveCount = 3,
+            ReceiveBufferBytes = 8192,
+            SendBufferBytes = 16384,
+        });
+        Assert.Empty(socket.Configure(given));
+        Assert.Same(given, socket.Plan);
+        Assert.All(socket.Descriptors, descriptor =>
+        {
+            Assert.Equal((1, 7), (KeepAlive(descriptor), Backlog(descriptor)));
+            Assert.Equal((31, 11, 3), KeepAliveTimes(descriptor));
+            Assert.Equal((2 * 8192, 2 * 16384), Buffers(descriptor)); // the kernel doubles them, socket(7)
+        });
+
+        Assert.Empty(socket.Configure(PlanOf(new ListenSettings { Address = address, KeepAlive = false })));
+        Assert.All(socket.Descriptors, descriptor =>
+        {
+            Assert.Equal((0, 511), (KeepAlive(descriptor), Backlog(descriptor)));
+            Assert.Equal((31, 11, 3), KeepAliveTimes(descriptor));
+            Assert.Equal((2 * 8192, 2 * 16384), Buffers(descriptor));
+        });
+    }
+
+    /// <summary>The first client has them, too: they are there before the socket listens.</summary>
+    [Fact]
+    public void Open_KeepAliveAndBuffersGiven_AreOnTheSocket()
+    {
+        EndpointAddress address = EndpointAddress.TryParseIP("127.0.0.1", LoopbackPorts.Next())!;
+        using ListeningSocket socket = ListeningSocket.Open(
+            PlanOf(new ListenSettings { Address = address, KeepAlive = true, KeepAliveIdleSeconds = 31, ReceiveBufferBytes = 8192, SendBufferBytes = 16384 }), loops: 1);
+        Assert.Equal(1, KeepAlive(socket.Descriptors[0]));
+        Assert.Equal(31, KeepAliveTimes(socket.Descriptors[0]).Idle);
+        Assert.Equal((2 * 8192, 2 * 16384), Buffers(socket.Descriptors[0]));
+    }
+
+    /// <summary>As with nginx 1.22.1 and 1.30.6: more than the kernel takes is said and left out, the socket serves.</summary>
+    [Fact]
+    public void Configure_TimesTheKernelRefuses_SaysSoOnceEach()
+    {
+        EndpointAddress address = EndpointAddress.TryParseIP("127.0.0.1", LoopbackPorts.Next())!;
+        ListenPlan plan = PlanOf(new ListenSettings
+        {
+            Address = address,
+            KeepAlive = true,
+            KeepAliveIdleSeconds = 36000,
+            KeepAliveIntervalSeconds = 36000,
+            KeepAliveCount = 200,
+        });
+        using ListeningSocket socket = ListeningSocket.Open(plan, loops: 2);
+        Assert.Equal(
+            [
+                $"setsockopt(TCP_KEEPIDLE, 36000) {address} failed, ignored (22: Invalid argument)",
+                $"setsockopt(TCP_KEEPINTVL, 36000) {address} failed, ignored (22: Invalid argument)",
+                $"setsockopt(TCP_KEEPCNT, 200) {address} failed, ignored (22: Invalid argument)",
+            ],
+            socket.Configure(plan));
+        Assert.All(socket.Descriptors, descriptor => Assert.Equal(1, KeepAlive(descriptor)));
+    }
+
     /// <summary>A kernel without MPTCP gives a plain socket instead.</summary>
     [Fact]
     public void Open_Multipath_IsMptcpWhereTheKernelHasIt()
@@ -85,7 +158,7 @@ public sealed unsafe class ListenerTests : IDisposable
         const string Switch = "/proc/sys/net/mptcp/enabled";
         bool kernelHasIt = File.Exists(Switch) && File.ReadAllText(Switch).Trim() == "1";
         EndpointAddress address = EndpointAddress.TryParseIP("127.0.0.1", LoopbackPorts.Next())!;
-        ListenPlan plan = Assert.Single(ListenPlan.Build([new ListenEntry(new ListenSettings { Address = address, Multipath = true }, _clients)]));
+        ListenPlan plan = PlanOf(new ListenSettings { Address = address, Multipath = true });
         using (ListeningSocket shared = ListeningSocket.Open(plan, loops: 2))
         {
             Assert.Equal(kernelHasIt, shared.IsMultipath);
@@ -203,6 +276,33 @@ public sealed unsafe class ListenerTests : IDisposable
         return SocketAddresses.Read(new ReadOnlySpan<byte>(address, Libc.SockaddrBytes));
     }
 
+    private static int Option(int descriptor, int level, int name)
+    {
+        int value = 0;
+        uint size = sizeof(int);
+        Assert.Equal(0, Libc.getsockopt(descriptor, level, name, &value, &size));
+        return value;
+    }
+
+    private static int KeepAlive(int descriptor) => Option(descriptor, Libc.SOL_SOCKET, Libc.SO_KEEPALIVE);
+
+    private static (int Idle, int Interval, int Count) KeepAliveTimes(int descriptor) =>
+        (Option(descriptor, Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE), Option(descriptor, Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL), Option(descriptor, Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT));
+
+    private static (int Receive, int Send) Buffers(int descriptor) =>
+        (Option(descriptor, Libc.SOL_SOCKET, Libc.SO_RCVBUF), Option(descriptor, Libc.SOL_SOCKET, Libc.SO_SNDBUF));
+
+    /// <summary>Length of the accept queue: <c>tcpi_sacked</c> of TCP_INFO, as ss shows it (8 single bytes come first, then words).</summary>
+    private static int Backlog(int descriptor)
+    {
+        const int TcpInfo = 11;
+        const int Sacked = 2 + 5;
+        int* info = stackalloc int[Sacked + 1];
+        uint size = (Sacked + 1) * sizeof(int);
+        Assert.Equal(0, Libc.getsockopt(descriptor, Libc.IPPROTO_TCP, TcpInfo, info, &size));
+        return info[Sacked];
+    }
+
     private static int Connect(EndpointAddress address)
     {
         int descriptor = LinuxSystemCalls.Instance.Connect(address, out _);
@@ -211,6 +311,8 @@ public sealed unsafe class ListenerTests : IDisposable
     }
 
     private ListenPlan Plan(int port) => Assert.Single(ListenPlan.Build([ListenPlanTests.Entry("127.0.0.1", port, handler: _clients)]));
+
+    private ListenPlan PlanOf(ListenSettings settings) => Assert.Single(ListenPlan.Build([new ListenEntry(settings, _clients)]));
 
     private Listening Listen(ListeningSocket socket) => new(Listener.Start(_loop, socket.Plan, socket.Descriptors[0], _log));
 
