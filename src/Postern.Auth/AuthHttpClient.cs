@@ -195,6 +195,12 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings)
         AuthResponseParser parser, byte[] buffer, AuthRequest request, Credentials credentials, SessionLogContext context)
     {
         LogAnswer(context, parser.Status);
+        if (parser.User is { } user)
+        {
+            // The name for all that is logged of this attempt, a refusal included.
+            context.Login = user.In(buffer).ToArray();
+        }
+
         switch (parser.Status)
         {
             case AuthStatus.Refused:
@@ -203,7 +209,7 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings)
                 return new Answer(new AuthDecision.Refused(
                     message, Math.Max(0, parser.WaitSeconds ?? 0), parser.ErrorCode?.In(buffer).ToArray() ?? []));
             case AuthStatus.Wait:
-                Replace(parser, buffer, credentials, context);
+                Replace(parser, buffer, credentials);
                 return new Answer(parser.WaitSeconds ?? 0);
             case AuthStatus.Ok:
                 return new Answer(Accept(parser, buffer, request, credentials, context));
@@ -217,13 +223,14 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings)
     private AuthDecision Accept(
         AuthResponseParser parser, byte[] buffer, AuthRequest request, Credentials credentials, SessionLogContext context)
     {
-        if (parser.Server is null || parser.Port is null)
+        // An empty one is as good as none.
+        if (parser.Server is not { Length: > 0 } || parser.Port is not { Length: > 0 })
         {
             Complain(context, " did not send server or port"u8, 0);
             return AuthDecision.Failed.Instance;
         }
 
-        Replace(parser, buffer, credentials, context);
+        Replace(parser, buffer, credentials);
         if (credentials.Password is null && request.NeedsPassword)
         {
             Complain(context, " did not send password"u8, 0);
@@ -249,12 +256,11 @@ public sealed class AuthHttpClient(EventLoop loop, AuthHttpSettings settings)
         return new AuthDecision.Accepted(address.WithPort(number), text);
     }
 
-    private static void Replace(AuthResponseParser parser, byte[] buffer, Credentials credentials, SessionLogContext context)
+    private static void Replace(AuthResponseParser parser, byte[] buffer, Credentials credentials)
     {
         if (parser.User is { } user)
         {
             credentials.ReplaceLogin(user.In(buffer));
-            context.Login = credentials.Login;
         }
 
         if (parser.Pass is { } pass)

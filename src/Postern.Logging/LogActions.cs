@@ -13,6 +13,7 @@ public static class LogActions
     public const string StartTls = "in starttls state";
     public const string HttpAuth = "in http auth state";
     public const string ConnectingToUpstream = "connecting to upstream";
+    public const string SendingProxyProtocol = "sending PROXY protocol header to upstream";
     public const string ReadingUpstreamResponse = "reading response from upstream";
     public const string SendingUserName = "sending user name to upstream";
     public const string SendingPassword = "sending password to upstream";

@@ -144,6 +144,16 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         }
     }
 
+    /// <summary>For a dialogue that has to know before it reads on whether the other side can be reached: see <see cref="Drained"/>.</summary>
+    /// <exception cref="ConnectionEndedException">send(2) failed, with its errno.</exception>
+    public void ThrowIfSendFailed()
+    {
+        if (_sendErrno != 0)
+        {
+            throw new ConnectionEndedException(this, ConnectionEnd.SocketError, _sendErrno, "send()");
+        }
+    }
+
     /// <summary>
     /// Ends what is being waited for with an exception: the deadline of the current step passed. Call on the loop.
     /// </summary>

@@ -175,7 +175,11 @@ public abstract partial class MailSession
         {
             Deadline.Set(upstream, Server.Settings.Timeout);
             Client.Watch(() => OnClientActivity(upstream));
-            SendProxyHeader(upstream);
+            if (Server.Settings.ProxyProtocol != OutgoingProxyProtocol.Off)
+            {
+                await SendProxyHeaderAsync(upstream);
+            }
+
             ReadOnlyMemory<byte> reply = await LoginAsync(upstream, credentials, buffer);
             if (!reply.IsEmpty)
             {
@@ -219,14 +223,15 @@ public abstract partial class MailSession
         }
     }
 
-    private void SendProxyHeader(Connection upstream)
+    /// <summary>The first bytes of the connection: they leave when it is there, or tell that it will not be.</summary>
+    private async ValueTask SendProxyHeaderAsync(Connection upstream)
     {
-        if (Server.Settings.ProxyProtocol != OutgoingProxyProtocol.Off)
-        {
-            ScratchWriter header = Loop.Scratch.Reset();
-            WriteProxyHeader(header);
-            upstream.Write(header.Written);
-        }
+        ScratchWriter header = Loop.Scratch.Reset();
+        WriteProxyHeader(header);
+        upstream.Write(header.Written);
+        await upstream.Drained();
+        Context.Action = LogActions.SendingProxyProtocol;
+        upstream.ThrowIfSendFailed();
     }
 
     /// <summary><c>proxy_pass_error_message</c>: the client hears the backend's words, or that something is wrong.</summary>
