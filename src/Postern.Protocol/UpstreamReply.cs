@@ -16,7 +16,7 @@ public enum UpstreamOutcome
 /// <summary>A classified reply of an upstream.</summary>
 /// <param name="Outcome">What it means.</param>
 /// <param name="LogText">
-/// For <c>upstream sent invalid response: "…"</c>: one line without CRLF. Foreign bytes: escape them.
+/// For <c>upstream sent invalid response: "…"</c>: all lines but the last CRLF. Foreign bytes, with line ends among them: escape them.
 /// </param>
 public readonly record struct UpstreamReply(UpstreamOutcome Outcome, ByteRange LogText)
 {
@@ -25,8 +25,8 @@ public readonly record struct UpstreamReply(UpstreamOutcome Outcome, ByteRange L
     /// <summary>Whether what is buffered can be a whole reply.</summary>
     internal static bool IsComplete(ReadOnlySpan<byte> buffered) => buffered.Length >= MinReplyBytes && buffered.EndsWith("\r\n"u8);
 
-    /// <summary>The line that begins at <paramref name="start"/>, without CRLF; there is one.</summary>
-    internal static ByteRange LineAt(ReadOnlySpan<byte> buffered, int start) => new(start, buffered[start..].IndexOf("\r\n"u8));
+    /// <summary>What begins at <paramref name="start"/>, without the line ends at its end.</summary>
+    internal static ByteRange TextFrom(ReadOnlySpan<byte> buffered, int start) => new(start, buffered[start..].TrimEnd("\r\n"u8).Length);
 
     /// <summary>Accepts a complete reply that begins with these bytes; case counts.</summary>
     internal static UpstreamReply Expect(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> buffered)
@@ -37,6 +37,6 @@ public readonly record struct UpstreamReply(UpstreamOutcome Outcome, ByteRange L
         }
 
         UpstreamOutcome outcome = buffered.StartsWith(prefix) ? UpstreamOutcome.Accepted : UpstreamOutcome.Refused;
-        return new UpstreamReply(outcome, LineAt(buffered, 0));
+        return new UpstreamReply(outcome, TextFrom(buffered, 0));
     }
 }

@@ -32,10 +32,9 @@ public abstract partial class MailSession
             case SaslMechanism.Plain:
                 return TakePlain(initial ?? await ChallengeAsync(budget, []));
             case SaslMechanism.Login:
-                byte[]? user = initial ?? await ChallengeAsync(budget, SaslChallenge.Username.ToArray());
-                return user is null || Decode(user, SaslMechanism.Login) is not { } login
-                    ? null
-                    : TakeLoginPassword(login, await ChallengeAsync(budget, SaslChallenge.Password.ToArray()));
+                return TakeLoginName(initial ?? await ChallengeAsync(budget, SaslChallenge.Username.ToArray())) is { } login
+                    ? TakeLoginPassword(login, await ChallengeAsync(budget, SaslChallenge.Password.ToArray()))
+                    : null;
             case SaslMechanism.CramMd5:
                 // A new challenge for each attempt, so that an answer overheard is worth nothing.
                 byte[] salt = CreateSalt();
@@ -122,6 +121,17 @@ public abstract partial class MailSession
         return credentials ?? Refuse(fault, SaslMechanism.Plain);
     }
 
+    private byte[]? TakeLoginName(byte[]? response)
+    {
+        if (response is null || Decode(response, SaslMechanism.Login) is not { } login)
+        {
+            return null;
+        }
+
+        Context.Login = login;
+        return login;
+    }
+
     private Credentials? TakeLoginPassword(byte[] login, byte[]? response) =>
         response is null || Decode(response, SaslMechanism.Login) is not { } password
             ? null
@@ -135,6 +145,11 @@ public abstract partial class MailSession
         }
 
         SaslFault fault = CramMd5Message.TryParse(decoded, out CramMd5Message message);
+        if (message.Login.Length > 0)
+        {
+            Context.Login = message.Login.In(decoded).ToArray();
+        }
+
         Credentials? credentials = fault == SaslFault.None
             ? new Credentials(AuthMethod.CramMd5, message.Login.In(decoded).ToArray(), SecretBuffers.Copy(message.Digest.In(decoded)), salt)
             : null;

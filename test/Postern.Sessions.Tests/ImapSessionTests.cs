@@ -219,10 +219,12 @@ public sealed class ImapSessionTests : IDisposable
         AssertNothingLeft();
     }
 
-    [Fact]
-    public void Login_BackendConnectRefused_ErrnoIsLogged()
+    [Theory]
+    [InlineData(OutgoingProxyProtocol.Off, "recv() failed (111: Connection refused) while reading response from upstream")]
+    [InlineData(OutgoingProxyProtocol.V1, "send() failed (111: Connection refused) while sending PROXY protocol header to upstream")]
+    public void Login_BackendConnectRefused_ErrnoIsLogged(OutgoingProxyProtocol header, string expected)
     {
-        using var mail = new SessionHarness(settings => settings with { ProxyProtocol = OutgoingProxyProtocol.V1 });
+        using var mail = new SessionHarness(settings => settings with { ProxyProtocol = header });
         ScriptedSocket client = mail.Connect();
         mail.Say(client, "a LOGIN u p\r\n");
         mail.Script.Kernel.ConnectsAtOnce = false;
@@ -230,7 +232,7 @@ public sealed class ImapSessionTests : IDisposable
         mail.Opened(1).Fail(Libc.ECONNREFUSED);
         mail.Script.Settle();
         Assert.Contains("[error]", mail.Log(), StringComparison.Ordinal);
-        Assert.Contains("recv() failed (111: Connection refused) while reading response from upstream", mail.Log(), StringComparison.Ordinal);
+        Assert.Contains(expected, mail.Log(), StringComparison.Ordinal);
         Assert.True(client.Closed);
     }
 

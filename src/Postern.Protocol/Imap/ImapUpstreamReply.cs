@@ -37,7 +37,7 @@ public static class ImapUpstreamReply
 
         ReadOnlySpan<byte> line = buffered[start..];
         bool isOurs = line.StartsWith(tag) && line.Length > tag.Length && line[tag.Length] == (byte)' ';
-        ByteRange logText = UpstreamReply.LineAt(buffered, isOurs ? start + tag.Length + 1 : start);
+        ByteRange logText = UpstreamReply.TextFrom(buffered, isOurs ? start + tag.Length + 1 : start);
         bool isOk = isOurs && line[(tag.Length + 1)..].StartsWith("OK"u8);
         return new UpstreamReply(isOk ? UpstreamOutcome.Accepted : UpstreamOutcome.Refused, logText);
     }

@@ -24,7 +24,7 @@ public static class SmtpUpstream
 
         ReadOnlySpan<byte> first = buffered[..CodeBytes];
         bool accepted = code.IsEmpty || first.SequenceEqual(code) || first.SequenceEqual(otherCode);
-        return new UpstreamReply(accepted ? UpstreamOutcome.Accepted : UpstreamOutcome.Refused, UpstreamReply.LineAt(buffered, 0));
+        return new UpstreamReply(accepted ? UpstreamOutcome.Accepted : UpstreamOutcome.Refused, UpstreamReply.TextFrom(buffered, 0));
     }
 
     /// <summary><c>EHLO name</c> or <c>HELO name</c>.</summary>

@@ -95,6 +95,7 @@ internal sealed partial class Pop3Session : CommandLineSession<Pop3Command>
                 return false;
             case Pop3Command.User when _parser.ArgumentCount == 1 && !MustStartTls:
                 _user = Argument(0);
+                Context.Login = _user;
                 Client.Write(Pop3Replies.Ok);
                 return false;
             case Pop3Command.Apop when _parser.ArgumentCount == 2 && !MustStartTls && Methods.HasFlag(AuthMethods.Apop):

@@ -174,6 +174,7 @@ internal sealed partial class SmtpSession : CommandLineSession<SmtpCommand>
         }
 
         _mail = _parser.Text.In(Input).ToArray();
+        Context.Login = null;
         return SmtpReplies.Ok;
     }
 
