@@ -81,9 +81,10 @@ public abstract class CommandLineParser<TCommand>
     public int ArgumentCount { get; private set; }
 
     /// <summary>
-    /// The verb as the client wrote it, for the log ("log the verb only": the rest may hold a password); empty if there was none.
+    /// The verb as the client wrote it, for the log ("log the verb only": the rest may hold a password); empty if it is no command's,
+    /// for then it may be part of a password, too.
     /// </summary>
-    public ByteRange Verb => new(0, _verbLength);
+    public ByteRange Verb => new(0, EqualityComparer<TCommand>.Default.Equals(_command, default) ? 0 : _verbLength);
 
     /// <summary>From the verb to the end of the last argument, trailing spaces and line end left out.</summary>
     public ByteRange Text => new(0, _textEnd);

@@ -73,9 +73,10 @@ public sealed class ImapCommandParser
     public int ArgumentCount { get; private set; }
 
     /// <summary>
-    /// The verb as the client wrote it, for the log ("log the verb only": the rest may hold a password); empty if none was reached.
+    /// The verb as the client wrote it, for the log ("log the verb only": the rest may hold a password); empty if it is no command's,
+    /// for then it may be part of a password, too.
     /// </summary>
-    public ByteRange Verb => new(_verbStart, _verbLength);
+    public ByteRange Verb => new(_verbStart, _command == ImapCommand.Unknown ? 0 : _verbLength);
 
     /// <summary>Bytes looked at since the parser was made, look-backs included: tests prove that the work is linear.</summary>
     internal long ExaminedBytes { get; private set; }
@@ -207,7 +208,7 @@ public sealed class ImapCommandParser
             return Signal.None;
         }
 
-        _command = Recognise(Verb.In(buffer));
+        _command = Recognise(buffer.Slice(_verbStart, _verbLength));
         bool isSeparator = ch is (byte)' ' or (byte)'\r' or (byte)'\n';
         return isSeparator && _command != ImapCommand.Unknown ? Separator(ch) : Fail(ch);
     }
