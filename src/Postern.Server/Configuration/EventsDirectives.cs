@@ -22,6 +22,9 @@ internal static class EventsDirectives
     private static readonly Slot<TimeSpan> _acceptMutexDelay = new(TimeSpan.FromMilliseconds(500));
     private static readonly Slot<int> _aioRequests = new(32);
 
+    /// <summary>A loop takes what epoll_wait(2) has for it; how much at once is fixed.</summary>
+    private static readonly Slot<int> _epollEvents = new(512);
+
     public static IReadOnlyList<Directive> Table { get; } =
     [
         Directive.Block("events", ConfigContexts.Main, ReadBlock),
@@ -31,6 +34,7 @@ internal static class EventsDirectives
         Directive.Flag("accept_mutex", ConfigContexts.Events, _acceptMutex),
         Directive.Milliseconds("accept_mutex_delay", ConfigContexts.Events, _acceptMutexDelay),
         Directive.Number("worker_aio_requests", ConfigContexts.Events, _aioRequests),
+        Directive.Number("epoll_events", ConfigContexts.Events, _epollEvents),
         Directive.Custom("debug_connection", ConfigContexts.Events, 1, 1, ReadDebugConnection),
     ];
 

@@ -33,6 +33,9 @@ internal static class MainDirectives
     private static readonly Slot<bool> _pcreJit = new(false);
     private static readonly Slot<bool> _objectCacheInheritable = new(true);
 
+    /// <summary>HTTP/3 only.</summary>
+    private static readonly Slot<bool> _quicBpf = new(false);
+
     public static IReadOnlyList<Directive> Table { get; } =
     [
         Directive.Custom("user", ConfigContexts.Main, 1, 2, ReadUser),
@@ -55,6 +58,7 @@ internal static class MainDirectives
         ThreadPoolDirective.Row,
         Directive.Once("ssl_engine", ConfigContexts.Main, _sslEngine, ReadSslEngine),
         Directive.Flag("ssl_object_cache_inheritable", ConfigContexts.Main, _objectCacheInheritable),
+        Directive.Flag("quic_bpf", ConfigContexts.Main, _quicBpf),
         Directive.ForeignBlock("http", ConfigContexts.Main, SkipForeign),
         Directive.ForeignBlock("stream", ConfigContexts.Main, SkipForeign),
     ];

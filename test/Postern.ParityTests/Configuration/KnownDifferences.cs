@@ -41,5 +41,7 @@ internal static class KnownDifferences
         ("events {} mail { auth_http 127.0.0.1:1; server { listen unix:/nowhere/x multipath; protocol imap; } }",
             "[emerg] socket() unix:/nowhere/x failed (93: Protocol not supported)", "1.29.7"),
         ("ssl_object_cache_inheritable on; events {}", "", "1.27.4"),
+        ("quic_bpf on; events {}", "", "1.25.0"),
+        ("quic_bpf maybe; events {}", "[emerg] invalid value \"maybe\" in \"quic_bpf\" directive, it must be \"on\" or \"off\" in n.conf:1", "1.25.0"),
     ];
 }
