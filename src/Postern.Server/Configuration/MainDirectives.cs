@@ -1,6 +1,7 @@
 using System.Globalization;
 using Postern.Config;
 using Postern.Interop;
+using Postern.Server.Processes;
 using Postern.Sessions;
 
 namespace Postern.Server.Configuration;
@@ -65,7 +66,8 @@ internal static class MainDirectives
 
     private static void ReadUser(DirectiveCall call)
     {
-        if (Libc.geteuid() != 0)
+        // A worker reads the configuration again when it has become that user.
+        if (Libc.geteuid() != 0 && ProcessRole.Current.Kind != ProcessKind.Worker)
         {
             call.Warn("the \"user\" directive makes sense only if the master process runs with super-user privileges, ignored");
             return;

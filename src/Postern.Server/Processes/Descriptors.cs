@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Postern.Interop;
 
 namespace Postern.Server.Processes;
@@ -6,11 +7,12 @@ namespace Postern.Server.Processes;
 /// <summary>What is done to descriptors here and there.</summary>
 internal static class Descriptors
 {
-    /// <summary>Another number for the same open file, closed on exec; -1 if there is none left.</summary>
+    /// <summary>Another number for the same open file, closed on exec; the negated errno if there is none left.</summary>
     public static int Duplicate(int descriptor)
     {
         const int DuplicateCloseOnExec = 1030;
-        return Libc.fcntl(descriptor, DuplicateCloseOnExec, 0);
+        int copy = Libc.fcntl(descriptor, DuplicateCloseOnExec, 0);
+        return copy >= 0 ? copy : -Marshal.GetLastPInvokeError();
     }
 
     /// <summary>

@@ -63,6 +63,7 @@ internal static class LoaderProcess
         }
 
         sockets.Configure(generation.Plans, report);
+        WorkerLimits.CompareConnections(settings, warning => report(LogLevel.Warn, warning));
 
         // The generation ends with this process, or before; the handover needs descriptors of its own.
         Dictionary<string, int> logs = opened.ToDictionary(log => log.Key, log => Descriptors.Duplicate(log.Value), StringComparer.Ordinal);

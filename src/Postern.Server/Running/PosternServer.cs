@@ -200,6 +200,7 @@ internal sealed class PosternServer(StandardStreams streams, Action<LoginNotice>
         }
 
         service.Sockets.Configure(first.Plans, ReportStart);
+        WorkerLimits.CompareConnections(settings, warning => ReportStart(LogLevel.Warn, warning));
         LogStart();
         using var writer = LogWriter.Start();
 

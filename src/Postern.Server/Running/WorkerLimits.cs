@@ -30,6 +30,23 @@ internal sealed record WorkerLimits(int Priority, long? OpenFiles, long? CoreByt
         SetLimit(Libc.RLIMIT_CORE, "RLIMIT_CORE", CoreBytes, complain);
     }
 
+    /// <summary>What to say if the descriptors a serving process will have are fewer than the connections it may take.</summary>
+    /// <param name="settings">With or without <c>worker_rlimit_nofile</c>.</param>
+    /// <param name="warn">Hears it, if it is so.</param>
+    public static unsafe void CompareConnections(MainSettings settings, Action<string> warn)
+    {
+        ulong* both = stackalloc ulong[2];
+        long limit = settings.WorkerRlimitNofile
+            ?? (Libc.getrlimit(Libc.RLIMIT_NOFILE, both) == 0 ? (long)Math.Min(both[0], long.MaxValue) : long.MaxValue);
+        long loops = Service.Loops(settings);
+        if (loops * settings.WorkerConnections > limit)
+        {
+            // nginx counts by process, of which each has a limit of its own; our loops share one.
+            string times = loops > 1 ? string.Create(CultureInfo.InvariantCulture, $"{loops} times ") : "";
+            warn(string.Create(CultureInfo.InvariantCulture, $"{times}{settings.WorkerConnections} worker_connections exceed open file resource limit: {limit}"));
+        }
+    }
+
     /// <summary>Changes to the working directory, with the rights the process has by then.</summary>
     /// <param name="complain">Takes the failure.</param>
     /// <returns>False if that failed.</returns>

@@ -215,6 +215,45 @@ public sealed class ProcessTests
         Assert.True(HasKeepAlive(port));
     }
 
+    /// <summary>Directive user: the worker, which is that user when it reads the configuration, does not find that the directive makes no sense.</summary>
+    [Fact]
+    public async Task Start_WithUser_SaysNothing()
+    {
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, "user nobody nogroup;");
+        await using (await service.LogInAsync())
+        {
+        }
+
+        Assert.DoesNotContain("[warn]", service.Log, StringComparison.Ordinal);
+        (int code, string output) = await service.RunAsync("-s", "quit");
+        Assert.Equal((0, ""), (code, output));
+        await Deadline.UntilAsync(() => !File.Exists(service.PidFile), () => service.Log);
+        (code, output) = await service.RunAsync();
+        _ = service.Remember();
+        Assert.Equal((0, ""), (code, output));
+    }
+
+    /// <summary>More clients could come than there are descriptors for.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("daemon off; master_process off;")]
+    public async Task Start_FewerDescriptorsThanConnections_Warns(string main)
+    {
+        await using EchoBackends backends = new();
+        await using MailService service = await MailService.StartAsync(backends, main + " worker_rlimit_nofile 1000;");
+        string expected = $"[warn] {service.Master}#{service.Master}: 2 times 4096 worker_connections exceed open file resource limit: 1000\n";
+        if (main.Length > 0)
+        {
+            await service.LoggedAsync(expected);
+            return;
+        }
+
+        service.Configure("timeout 70s;");
+        service.Signal(MailService.Hup);
+        await service.LoggedAsync(expected);
+    }
+
     /// <summary>Whether a new client's connection has the keep-alive timer at the server's end (proc_net_tcp: timer 2).</summary>
     private static bool HasKeepAlive(int port)
     {
