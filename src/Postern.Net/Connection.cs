@@ -145,12 +145,12 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     }
 
     /// <summary>For a dialogue that has to know before it reads on whether the other side can be reached: see <see cref="Drained"/>.</summary>
-    /// <exception cref="ConnectionEndedException">send(2) failed, with its errno.</exception>
+    /// <exception cref="ConnectionEndedException">The call that failed, most often send(2), and its errno.</exception>
     public void ThrowIfSendFailed()
     {
         if (_sendErrno != 0)
         {
-            throw new ConnectionEndedException(this, ConnectionEnd.SocketError, _sendErrno, "send()");
+            throw new ConnectionEndedException(this, ConnectionEnd.SocketError, _sendErrno, IsConnectFailure(_sendErrno) ? "send()" : _failedCall);
         }
     }
 

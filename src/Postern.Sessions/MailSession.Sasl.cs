@@ -145,11 +145,6 @@ public abstract partial class MailSession
         }
 
         SaslFault fault = CramMd5Message.TryParse(decoded, out CramMd5Message message);
-        if (message.Login.Length > 0)
-        {
-            Context.Login = message.Login.In(decoded).ToArray();
-        }
-
         Credentials? credentials = fault == SaslFault.None
             ? new Credentials(AuthMethod.CramMd5, message.Login.In(decoded).ToArray(), SecretBuffers.Copy(message.Digest.In(decoded)), salt)
             : null;

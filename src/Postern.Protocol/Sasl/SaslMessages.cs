@@ -88,17 +88,17 @@ public readonly record struct CramMd5Message(ByteRange Login, ByteRange Digest)
     /// <summary>Bytes of an MD5 digest in hex.</summary>
     public const int DigestBytes = 32;
 
-    /// <summary>Takes a decoded response apart. If only the digest is wrong, the message still has the login.</summary>
+    /// <summary>Takes a decoded response apart.</summary>
     public static SaslFault TryParse(ReadOnlySpan<byte> decoded, out CramMd5Message message)
     {
-        message = default;
         int space = decoded.IndexOf((byte)' ');
-        if (space < 0)
+        if (space < 0 || decoded.Length - space - 1 != DigestBytes)
         {
+            message = default;
             return SaslFault.InvalidHash;
         }
 
-        message = new CramMd5Message(new ByteRange(0, space), new ByteRange(space + 1, decoded.Length - space - 1));
-        return message.Digest.Length == DigestBytes ? SaslFault.None : SaslFault.InvalidHash;
+        message = new CramMd5Message(new ByteRange(0, space), new ByteRange(space + 1, DigestBytes));
+        return SaslFault.None;
     }
 }

@@ -47,18 +47,17 @@ public class SaslMessagesTests
     }
 
     [Theory]
-    [InlineData("", "")]
-    [InlineData("user", "")]
-    [InlineData(Digest, "")]
-    [InlineData("user " + Digest + "0", "user")]
-    [InlineData("user  " + Digest, "user")]
-    [InlineData("user name " + Digest, "user")]
-    [InlineData("user 0123", "user")]
-    public void CramMd5_Refused(string decoded, string login)
+    [InlineData("")]
+    [InlineData("user")]
+    [InlineData(Digest)]
+    [InlineData("user " + Digest + "0")]
+    [InlineData("user  " + Digest)]
+    [InlineData("user name " + Digest)]
+    [InlineData("user 0123")]
+    public void CramMd5_Refused(string decoded)
     {
-        byte[] bytes = Fragments.Bytes(decoded);
-        Assert.Equal(SaslFault.InvalidHash, CramMd5Message.TryParse(bytes, out CramMd5Message message));
-        Assert.Equal(login, Fragments.Text(message.Login.In(bytes)));
+        Assert.Equal(SaslFault.InvalidHash, CramMd5Message.TryParse(Fragments.Bytes(decoded), out CramMd5Message message));
+        Assert.Equal(default, message);
     }
 
     [Fact]
