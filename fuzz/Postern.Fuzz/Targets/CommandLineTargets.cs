@@ -56,7 +56,7 @@ internal static class CommandLines
             }
 
             results.Add(line);
-            _ = parser.Verb.In(buffer);
+            Oracle.Holds(parser.Verb.In(buffer).Length <= "STARTTLS".Length, "a verb for the log that is no command's");
             if (line.Status is CommandLineStatus.TooLong or CommandLineStatus.HttpRequest)
             {
                 return results;

@@ -45,7 +45,7 @@ internal sealed class ImapTarget : IFuzzTarget
 
             results.Add((parse.Status, start + parse.Consumed));
             CheckTag(parse.Tag.In(buffer));
-            _ = parser.Verb.In(buffer);
+            Oracle.Holds(parser.Verb.In(buffer).Length <= "AUTHENTICATE".Length, "a verb for the log that is no command's");
             switch (parse.Status)
             {
                 case ImapParseStatus.Continue:
