@@ -150,7 +150,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     {
         if (_sendErrno != 0)
         {
-            throw new ConnectionEndedException(this, ConnectionEnd.SocketError, _sendErrno, IsConnectFailure(_sendErrno) ? "send()" : _failedCall);
+            throw new ConnectionEndedException(this, ConnectionEnd.SocketError, _sendErrno, _failedCall);
         }
     }
 
@@ -456,7 +456,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     private int Checked(int n) => n > 0 || IsWouldBlock(n) ? n
         : n < 0 ? throw new ConnectionEndedException(this, ConnectionEnd.SocketError, -n, "recv()")
         : _sendErrno == 0 ? 0
-        : throw new ConnectionEndedException(this, ConnectionEnd.SocketError, _sendErrno, _failedCall);
+        : throw new ConnectionEndedException(this, ConnectionEnd.SocketError, _sendErrno, IsConnectFailure(_sendErrno) ? "recv()" : _failedCall);
 
     private bool HasUnreadInput()
     {
@@ -538,7 +538,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
     /// send(2) failed. Whoever waits for input is woken in the next turn: the error may have been all the kernel had to
     /// tell (one of a connection under way is reported once), or raise no event at all (ENOBUFS).
     /// </summary>
-    private void FailSend(int errno) => FailWrites(errno, IsConnectFailure(errno) ? "recv()" : "send()");
+    private void FailSend(int errno) => FailWrites(errno, "send()");
 
     /// <summary>Without events the connection is of no use: its stream ends here, for both directions.</summary>
     private void FailEvents(int errno)
@@ -565,7 +565,7 @@ public sealed unsafe partial class Connection : EventSource, IDeferred
         }
     }
 
-    /// <summary>Whether a connection under way ends with this number. nginx meets it in recv(2), and names that.</summary>
+    /// <summary>Whether a connection under way ends with this number. Where nginx reads it meets it in recv(2), and names that.</summary>
     private static bool IsConnectFailure(int errno) => errno is Libc.ECONNREFUSED or Libc.ENETDOWN or Libc.ENETUNREACH
         or Libc.EHOSTDOWN or Libc.EHOSTUNREACH or Libc.ETIMEDOUT;
 

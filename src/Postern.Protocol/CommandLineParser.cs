@@ -84,7 +84,7 @@ public abstract class CommandLineParser<TCommand>
     /// The verb as the client wrote it, for the log ("log the verb only": the rest may hold a password); empty if it is no command's,
     /// for then it may be part of a password, too.
     /// </summary>
-    public ByteRange Verb => new(0, EqualityComparer<TCommand>.Default.Equals(_command, default) ? 0 : _verbLength);
+    public ByteRange Verb => new(0, _verbLength);
 
     /// <summary>From the verb to the end of the last argument, trailing spaces and line end left out.</summary>
     public ByteRange Text => new(0, _textEnd);
@@ -166,10 +166,15 @@ public abstract class CommandLineParser<TCommand>
 
     private Signal InVerbEnd(byte ch, ReadOnlySpan<byte> buffer)
     {
-        _verbLength = _textEnd = _position - 1;
-        _command = Recognise(buffer[.._verbLength]);
-        bool isSeparator = ch is (byte)' ' or (byte)'\r' or (byte)'\n';
-        return isSeparator && !EqualityComparer<TCommand>.Default.Equals(_command, default) ? Separator(ch) : Fail(ch);
+        _textEnd = _position - 1;
+        _command = Recognise(buffer[.._textEnd]);
+        if (EqualityComparer<TCommand>.Default.Equals(_command, default))
+        {
+            return Fail(ch);
+        }
+
+        _verbLength = _textEnd;
+        return ch is (byte)' ' or (byte)'\r' or (byte)'\n' ? Separator(ch) : Fail(ch);
     }
 
     private Signal BeginArgument(byte ch)

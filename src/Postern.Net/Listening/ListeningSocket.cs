@@ -240,29 +240,29 @@ public sealed unsafe class ListeningSocket : IDisposable
     private void SetGivenOptions(int descriptor, List<string> refused)
     {
         ListenSettings settings = Plan.Socket.Settings;
-        SetIfGiven(Libc.SOL_SOCKET, Libc.SO_RCVBUF, settings.ReceiveBufferBytes, "SO_RCVBUF");
-        SetIfGiven(Libc.SOL_SOCKET, Libc.SO_SNDBUF, settings.SendBufferBytes, "SO_SNDBUF");
+        TrySetIfGiven(Libc.SOL_SOCKET, Libc.SO_RCVBUF, settings.ReceiveBufferBytes, "SO_RCVBUF");
+        TrySetIfGiven(Libc.SOL_SOCKET, Libc.SO_SNDBUF, settings.SendBufferBytes, "SO_SNDBUF");
         if (settings.KeepAlive is { } keepAlive)
         {
-            Set(Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, keepAlive ? 1 : 0, "SO_KEEPALIVE");
+            TrySet(Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, keepAlive ? 1 : 0, "SO_KEEPALIVE");
         }
 
         if (settings.Address.Family != AddressFamilyKind.Unix)
         {
-            SetIfGiven(Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, settings.KeepAliveIdleSeconds, "TCP_KEEPIDLE");
-            SetIfGiven(Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, settings.KeepAliveIntervalSeconds, "TCP_KEEPINTVL");
-            SetIfGiven(Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, settings.KeepAliveCount, "TCP_KEEPCNT");
+            TrySetIfGiven(Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, settings.KeepAliveIdleSeconds, "TCP_KEEPIDLE");
+            TrySetIfGiven(Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, settings.KeepAliveIntervalSeconds, "TCP_KEEPINTVL");
+            TrySetIfGiven(Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, settings.KeepAliveCount, "TCP_KEEPCNT");
         }
 
-        void SetIfGiven(int level, int name, int value, string text)
+        void TrySetIfGiven(int level, int name, int value, string text)
         {
             if (value > 0)
             {
-                Set(level, name, value, text);
+                TrySet(level, name, value, text);
             }
         }
 
-        void Set(int level, int name, int value, string text)
+        void TrySet(int level, int name, int value, string text)
         {
             if (Libc.setsockopt(descriptor, level, name, &value, sizeof(int)) != 0)
             {

@@ -76,7 +76,7 @@ public sealed class ImapCommandParser
     /// The verb as the client wrote it, for the log ("log the verb only": the rest may hold a password); empty if it is no command's,
     /// for then it may be part of a password, too.
     /// </summary>
-    public ByteRange Verb => new(_verbStart, _command == ImapCommand.Unknown ? 0 : _verbLength);
+    public ByteRange Verb => new(_verbStart, _verbLength);
 
     /// <summary>Bytes looked at since the parser was made, look-backs included: tests prove that the work is linear.</summary>
     internal long ExaminedBytes { get; private set; }
@@ -202,15 +202,20 @@ public sealed class ImapCommandParser
 
     private Signal InVerb(byte ch, ReadOnlySpan<byte> buffer)
     {
-        _verbLength = _position - 1 - _verbStart;
         if (char.IsAsciiLetter((char)ch))
         {
             return Signal.None;
         }
 
-        _command = Recognise(buffer.Slice(_verbStart, _verbLength));
-        bool isSeparator = ch is (byte)' ' or (byte)'\r' or (byte)'\n';
-        return isSeparator && _command != ImapCommand.Unknown ? Separator(ch) : Fail(ch);
+        int length = _position - 1 - _verbStart;
+        _command = Recognise(buffer.Slice(_verbStart, length));
+        if (_command == ImapCommand.Unknown)
+        {
+            return Fail(ch);
+        }
+
+        _verbLength = length;
+        return ch is (byte)' ' or (byte)'\r' or (byte)'\n' ? Separator(ch) : Fail(ch);
     }
 
     private Signal InSpacesBeforeArgument(byte ch)
