@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Postern.Net;
 
 /// <summary>A system call that must not fail did: <c>bind() to 0.0.0.0:143 failed</c> and its errno.</summary>
@@ -34,5 +32,5 @@ public sealed class SystemCallException : Exception
     /// <param name="call">The call as nginx names it: <c>socket()</c>, <c>bind() to ADDR</c>.</param>
     /// <param name="errno">The Linux errno.</param>
     public static SystemCallException FromErrno(string call, int errno) =>
-        new($"{call} failed ({errno}: {Marshal.GetPInvokeErrorMessage(errno)})", errno);
+        new($"{call} failed ({Postern.Net.Errno.Text(errno)})", errno);
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Postern.Config;
 using Postern.Interop;
+using Postern.Net;
 
 namespace Postern.Server;
 
@@ -24,7 +24,7 @@ internal static class SignalSender
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             int code = error is UnauthorizedAccessException ? PermissionDenied : NoSuchFile;
-            return $"[error] open() \"{pidFile}\" failed ({Describe(code)})";
+            return $"[error] open() \"{pidFile}\" failed ({Errno.Text(code)})";
         }
 
         string digits = content.TrimEnd('\r', '\n');
@@ -39,7 +39,7 @@ internal static class SignalSender
             return null;
         }
 
-        string reason = Describe(Marshal.GetLastPInvokeError());
+        string reason = Errno.LastText();
         return string.Create(CultureInfo.InvariantCulture, $"[alert] kill({pid}, {number}) failed ({reason})");
     }
 
@@ -50,7 +50,4 @@ internal static class SignalSender
         "reload" => Libc.SIGHUP,
         _ => Libc.SIGUSR1,
     };
-
-    private static string Describe(int errno) =>
-        string.Create(CultureInfo.InvariantCulture, $"{errno}: {Marshal.GetPInvokeErrorMessage(errno)}");
 }

@@ -271,11 +271,7 @@ public sealed unsafe class ListeningSocket : IDisposable
         }
     }
 
-    private static string Refusal(string call)
-    {
-        int errno = Marshal.GetLastPInvokeError();
-        return string.Create(CultureInfo.InvariantCulture, $"{call} failed, ignored ({errno}: {Marshal.GetPInvokeErrorMessage(errno)})");
-    }
+    private static string Refusal(string call) => $"{call} failed, ignored ({Errno.LastText()})";
 
     private void Set(int descriptor, int level, int name, int value, string text) =>
         _ = Check(Libc.setsockopt(descriptor, level, name, &value, sizeof(int)), $"setsockopt({text}) {Address}");

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Postern.Config;
 using Postern.Interop;
@@ -37,7 +36,7 @@ public sealed unsafe class KeyPassphrases
         int file = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
         if (file < 0)
         {
-            fault = $"open() \"{path}\" failed ({Describe()})";
+            fault = $"open() \"{path}\" failed ({Errno.LastText()})";
             return null;
         }
 
@@ -121,7 +120,7 @@ public sealed unsafe class KeyPassphrases
             int n = ReadInto(file, buffer.AsSpan(length));
             if (n < 0)
             {
-                return $"read() \"{path}\" failed ({Describe()})";
+                return $"read() \"{path}\" failed ({Errno.LastText()})";
             }
 
             if (n == 0)
@@ -170,12 +169,5 @@ public sealed unsafe class KeyPassphrases
         {
             return (int)Libc.read(file, start, (nuint)target.Length);
         }
-    }
-
-    private static string Describe()
-    {
-        int errno = Marshal.GetLastPInvokeError();
-        return string.Create(
-            System.Globalization.CultureInfo.InvariantCulture, $"{errno}: {Marshal.GetPInvokeErrorMessage(errno)}");
     }
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Postern.Interop;
 using Postern.Logging;
+using Postern.Net;
 
 namespace Postern.Server.Processes;
 
@@ -56,14 +56,14 @@ internal sealed unsafe class BinaryUpgrade(Action<LogLevel, string> log)
 
         if (pidFile.Length > 0 && Libc.rename(pidFile, pidFile + OldSuffix) != 0)
         {
-            log(LogLevel.Alert, $"rename() {pidFile} to {pidFile}{OldSuffix} failed before executing new binary process \"{ProcessRole.Current.Executable}\" ({LastError()})");
+            log(LogLevel.Alert, $"rename() {pidFile} to {pidFile}{OldSuffix} failed before executing new binary process \"{ProcessRole.Current.Executable}\" ({Errno.LastText()})");
             return;
         }
 
         int* pipe = stackalloc int[2];
         if (Libc.pipe2(pipe, Libc.O_CLOEXEC) != 0)
         {
-            log(LogLevel.Alert, $"pipe2() failed before executing new binary process \"{ProcessRole.Current.Executable}\" ({LastError()})");
+            log(LogLevel.Alert, $"pipe2() failed before executing new binary process \"{ProcessRole.Current.Executable}\" ({Errno.LastText()})");
             Restore(pidFile);
             return;
         }
@@ -85,9 +85,7 @@ internal sealed unsafe class BinaryUpgrade(Action<LogLevel, string> log)
         _ = Libc.close(pipe[0]);
         if (id < 0)
         {
-            log(LogLevel.Alert, string.Create(
-                CultureInfo.InvariantCulture,
-                $"execve() failed while executing new binary process \"{ProcessRole.Current.Executable}\" ({-id}: {Marshal.GetPInvokeErrorMessage(-id)})"));
+            log(LogLevel.Alert, $"execve() failed while executing new binary process \"{ProcessRole.Current.Executable}\" ({Errno.Text(-id)})");
             StopServing();
             Restore(pidFile);
             return;
@@ -154,13 +152,7 @@ internal sealed unsafe class BinaryUpgrade(Action<LogLevel, string> log)
     {
         if (pidFile.Length > 0 && Libc.rename(pidFile + OldSuffix, pidFile) != 0)
         {
-            log(LogLevel.Alert, $"rename() {pidFile}{OldSuffix} back to {pidFile} failed ({LastError()})");
+            log(LogLevel.Alert, $"rename() {pidFile}{OldSuffix} back to {pidFile} failed ({Errno.LastText()})");
         }
-    }
-
-    private static string LastError()
-    {
-        int errno = Marshal.GetLastPInvokeError();
-        return string.Create(CultureInfo.InvariantCulture, $"{errno}: {Marshal.GetPInvokeErrorMessage(errno)}");
     }
 }

@@ -1,8 +1,8 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
 using Postern.Interop;
 using Postern.Logging;
+using Postern.Net;
 using Postern.Net.Listening;
 using Postern.Server.Running;
 
@@ -244,8 +244,7 @@ internal sealed class MasterProcess : IDisposable
             if (id < 0)
             {
                 ours.Dispose();
-                Log(LogLevel.Alert, string.Create(
-                    CultureInfo.InvariantCulture, $"posix_spawn() failed while spawning \"worker process\" ({-id}: {Marshal.GetPInvokeErrorMessage(-id)})"));
+                Log(LogLevel.Alert, $"posix_spawn() failed while spawning \"worker process\" ({Errno.Text(-id)})");
                 _startAt = Environment.TickCount64 + ShortLifeMilliseconds;
                 return;
             }
@@ -362,8 +361,7 @@ internal sealed class MasterProcess : IDisposable
             if (id < 0)
             {
                 ours.Dispose();
-                Log(LogLevel.Emerg, string.Create(
-                    CultureInfo.InvariantCulture, $"posix_spawn() failed while spawning \"configuration loader\" ({-id}: {Marshal.GetPInvokeErrorMessage(-id)})"));
+                Log(LogLevel.Emerg, $"posix_spawn() failed while spawning \"configuration loader\" ({Errno.Text(-id)})");
                 ServiceManager.Ready();
                 return;
             }
@@ -565,8 +563,7 @@ internal sealed class MasterProcess : IDisposable
             int fresh = LogFiles.Open(path);
             if (fresh < 0)
             {
-                Log(LogLevel.Emerg, string.Create(
-                    CultureInfo.InvariantCulture, $"open() \"{path}\" failed ({-fresh}: {Marshal.GetPInvokeErrorMessage(-fresh)})"));
+                Log(LogLevel.Emerg, $"open() \"{path}\" failed ({Errno.Text(-fresh)})");
                 fresh = Descriptors.Duplicate(_handover.Logs[i]);
             }
 

@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Postern.Interop;
+using Postern.Net;
 using Postern.Server.Running;
 
 namespace Postern.Server.Processes;
@@ -74,10 +74,6 @@ internal static class WorkerUser
         return Libc.capset(header, none) == 0;
     }
 
-    private static string Failure(string call, long argument)
-    {
-        int errno = Marshal.GetLastPInvokeError();
-        return string.Create(
-            CultureInfo.InvariantCulture, $"{call}({argument}) failed ({errno}: {Marshal.GetPInvokeErrorMessage(errno)})");
-    }
+    private static string Failure(string call, long argument) =>
+        string.Create(CultureInfo.InvariantCulture, $"{call}({argument}) failed ({Errno.LastText()})");
 }

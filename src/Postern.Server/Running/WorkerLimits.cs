@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Postern.Interop;
+using Postern.Net;
 
 namespace Postern.Server.Running;
 
@@ -23,7 +23,7 @@ internal sealed record WorkerLimits(int Priority, long? OpenFiles, long? CoreByt
     {
         if (Priority != 0 && Libc.setpriority(Libc.PRIO_PROCESS, 0, Priority) != 0)
         {
-            complain(string.Create(CultureInfo.InvariantCulture, $"setpriority({Priority}) failed ({LastError()})"));
+            complain(string.Create(CultureInfo.InvariantCulture, $"setpriority({Priority}) failed ({Errno.LastText()})"));
         }
 
         SetLimit(Libc.RLIMIT_NOFILE, "RLIMIT_NOFILE", OpenFiles, complain);
@@ -63,7 +63,7 @@ internal sealed record WorkerLimits(int Priority, long? OpenFiles, long? CoreByt
             return true;
         }
 
-        complain($"chdir(\"{Directory}\") failed ({LastError()})");
+        complain($"chdir(\"{Directory}\") failed ({Errno.LastText()})");
         return false;
     }
 
@@ -78,13 +78,7 @@ internal sealed record WorkerLimits(int Priority, long? OpenFiles, long? CoreByt
         both[0] = both[1] = (ulong)limit;
         if (Libc.setrlimit(resource, both) != 0)
         {
-            complain(string.Create(CultureInfo.InvariantCulture, $"setrlimit({name}, {limit}) failed ({LastError()})"));
+            complain(string.Create(CultureInfo.InvariantCulture, $"setrlimit({name}, {limit}) failed ({Errno.LastText()})"));
         }
-    }
-
-    private static string LastError()
-    {
-        int errno = Marshal.GetLastPInvokeError();
-        return string.Create(CultureInfo.InvariantCulture, $"{errno}: {Marshal.GetPInvokeErrorMessage(errno)}");
     }
 }
