@@ -254,16 +254,6 @@ public sealed class ProcessTests
         await service.LoggedAsync(expected);
     }
 
-    /// <summary>The errno is that of the call that failed.</summary>
-    [Fact]
-    public async Task Start_NoDescriptorsLeft_SaysSo()
-    {
-        await using EchoBackends backends = new();
-        InvalidOperationException fault = await Assert.ThrowsAsync<InvalidOperationException>(
-            () => MailService.StartAsync(backends, "worker_rlimit_nofile 5;"));
-        Assert.Contains("failed (24: Too many open files)", fault.Message, StringComparison.Ordinal);
-    }
-
     /// <summary>Whether a new client's connection has the keep-alive timer at the server's end (proc_net_tcp: timer 2).</summary>
     private static bool HasKeepAlive(int port)
     {
